@@ -1,0 +1,260 @@
+//! The revision log as it stands: a page of it, or one entry with its cause and evidence.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serinus_domain::{
+    digest::Digest,
+    revision::{Cause, Change, Revision, RevisionNumber},
+    units::Timestamp,
+};
+use serinus_store::LogReader;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{evidence::Evidence, words::Verdict};
+use crate::{
+    error::ApiError,
+    extract::{Key, Params, Reader},
+    state::App,
+};
+
+/// Revisions in one answer.
+const LIMIT_MAX: u64 = 500;
+/// Revisions in one answer where the caller does not say.
+const LIMIT: u64 = 50;
+
+/// Who caused a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// A person.
+    Person,
+    /// A token of an application or a pipeline.
+    Token,
+    /// The controller.
+    Controller,
+}
+
+/// What was done to a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeOp {
+    /// It reads like this now.
+    Put,
+    /// It is no more.
+    Retire,
+}
+
+/// A change without the document.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ChangeSummary {
+    /// What was done.
+    pub op: ChangeOp,
+    /// To which document.
+    pub key: String,
+}
+
+impl From<&Change> for ChangeSummary {
+    fn from(change: &Change) -> Self {
+        let op = match change {
+            Change::Put { .. } => ChangeOp::Put,
+            Change::Retire { .. } => ChangeOp::Retire,
+        };
+        Self { op, key: change.key().to_string() }
+    }
+}
+
+/// A revision in a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RevisionSummary {
+    /// Its number.
+    #[schema(value_type = u64)]
+    pub number: RevisionNumber,
+    /// Its digest.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// The digest of the revision before it.
+    #[schema(value_type = String)]
+    pub parent: Digest,
+    /// When.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub message: String,
+    /// By whom or what.
+    pub cause_kind: CauseKind,
+    /// Of the controller's: the verdict that it acted on.
+    pub verdict: Option<Verdict>,
+    /// What changed.
+    pub changes: Vec<ChangeSummary>,
+}
+
+impl From<&Revision> for RevisionSummary {
+    fn from(revision: &Revision) -> Self {
+        let body = &revision.body;
+        let (cause_kind, verdict) = match &body.cause {
+            Cause::Person => (CauseKind::Person, None),
+            Cause::Token => (CauseKind::Token, None),
+            Cause::Controller { decision } => (CauseKind::Controller, Some(decision.decided.verdict.into())),
+        };
+        Self {
+            number: body.number,
+            digest: revision.digest,
+            parent: body.parent,
+            at: body.at,
+            actor: body.actor.clone(),
+            message: body.message.clone(),
+            cause_kind,
+            verdict,
+            changes: body.changes.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// Where a page begins and how long it is.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RevisionQuery {
+    /// Older than this one.
+    pub before: Option<u64>,
+    /// At most so many; 50 where not given, 500 at most.
+    pub limit: Option<u64>,
+}
+
+/// A page of the log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RevisionList {
+    /// Latest first.
+    pub revisions: Vec<RevisionSummary>,
+    /// The log's head.
+    #[schema(value_type = u64)]
+    pub head: RevisionNumber,
+}
+
+/// Lists revisions, latest first.
+#[utoipa::path(get, path = "/revisions", tag = "revisions", params(RevisionQuery),
+    responses((status = 200, body = RevisionList)))]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    _: Reader,
+    Params(query): Params<RevisionQuery>,
+) -> Result<Json<RevisionList>, ApiError> {
+    let head = LogReader::head(app.store()).await?.number;
+    let limit = query.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
+    let last = query.before.map_or(head.0, |before| before.saturating_sub(1).min(head.0));
+    let after = last.saturating_sub(limit);
+    let count = usize::try_from(last - after).unwrap_or(usize::MAX);
+    let page = match count {
+        0 => Vec::new(),
+        count => LogReader::read(app.store(), RevisionNumber(after), count).await?,
+    };
+    Ok(Json(RevisionList { revisions: page.iter().rev().map(Into::into).collect(), head }))
+}
+
+/// A decision of the controller, complete enough to be computed again.
+#[derive(ToSchema)]
+pub struct Decision {
+    /// Of which rollout.
+    pub rollout: String,
+    /// What was decided.
+    pub decided: Decided,
+    /// When.
+    pub at: i64,
+    /// Where the rollout was.
+    #[schema(value_type = Object)]
+    pub state_before: Value,
+    /// What was looked at.
+    pub evidence: Evidence,
+}
+
+/// What the controller decided.
+#[derive(ToSchema)]
+pub struct Decided {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What was to happen: `{"type": "advance"}` and the like.
+    #[schema(value_type = Object)]
+    pub action: Value,
+    /// Why, as a sentence.
+    pub reason: String,
+}
+
+/// By whom or what a revision was caused.
+#[derive(ToSchema)]
+#[schema(as = Cause)]
+pub struct CauseShape {
+    /// By whom or what.
+    pub by: CauseKind,
+    /// Of the controller: its decision with the evidence.
+    pub decision: Option<Decision>,
+}
+
+/// A document that was put: `{"put": {"key", "body"}}`.
+#[derive(ToSchema)]
+pub struct PutShape {
+    /// Where it stands.
+    pub key: String,
+    /// Its stored form.
+    #[schema(value_type = Object)]
+    pub body: Value,
+}
+
+/// A document that was retired: `{"retire": {"key"}}`.
+#[derive(ToSchema)]
+pub struct RetireShape {
+    /// Where it stood.
+    pub key: String,
+}
+
+/// One change of one document: either of the two.
+#[derive(ToSchema)]
+#[schema(as = Change)]
+pub struct ChangeShape {
+    /// The document now reads like this.
+    pub put: Option<PutShape>,
+    /// The document is no more.
+    pub retire: Option<RetireShape>,
+}
+
+/// An entry of the log as it is stored, with its digest.
+#[derive(ToSchema)]
+#[schema(as = Revision)]
+pub struct RevisionShape {
+    /// Its number.
+    pub number: u64,
+    /// Its digest.
+    pub digest: String,
+    /// The digest of the revision before it.
+    pub parent: String,
+    /// When.
+    pub at: i64,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub message: String,
+    /// By whom or what.
+    pub cause: CauseShape,
+    /// What changed.
+    pub changes: Vec<ChangeShape>,
+    /// The proposer's key.
+    pub idempotency_key: Option<String>,
+}
+
+/// Shows a revision with its cause and evidence.
+#[utoipa::path(get, path = "/revisions/{number}", tag = "revisions", params(("number" = u64, Path)),
+    responses((status = 200, body = RevisionShape)))]
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    _: Reader,
+    Key(number): Key<u64>,
+) -> Result<Json<Revision>, ApiError> {
+    let unknown = || ApiError::unknown("revision.unknown", format!("revision {number} does not exist"));
+    let before = number.checked_sub(1).map(RevisionNumber).ok_or_else(unknown)?;
+    let found = LogReader::read(app.store(), before, 1).await?;
+    found.into_iter().next().map(Json).ok_or_else(unknown)
+}

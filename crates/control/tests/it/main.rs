@@ -1,0 +1,16 @@
+//! The control API over HTTP bodies and headers, as each persona meets it. Knows nothing of handlers.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the lints' exemption covers test functions, not their fixtures"
+)]
+
+mod access;
+mod configuration;
+mod contract;
+mod delivery;
+mod observation;
+mod refusals;
+mod world;

@@ -1,0 +1,343 @@
+//! Commands of people and tokens on artifacts, features, flags, channels and running rollouts, each to a draft or a rejection.
+//! Knows nothing of who may give them.
+
+use crate::{
+    bundle::{BundleId, Contents},
+    compile::check_bundle,
+    decide::{Rejection, guard, stage},
+    digest::{Digest, canonical_json},
+    entity::{
+        ArtifactDoc, ArtifactKind, ArtifactRef, ChannelDoc, CombinationDoc, Content, DocKey, Document,
+        FeatureDoc, FlagDoc, HoldReason, Phase, Proof, Requirement, RolloutDoc,
+    },
+    id::{ArtifactName, FeatureKey, RolloutKey},
+    lint,
+    revision::{Cause, Change, Draft},
+    snapshot::Snapshot,
+    units::Timestamp,
+};
+
+/// A new version of an artifact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishRequest {
+    /// Of which kind.
+    pub kind: ArtifactKind,
+    /// Of which series.
+    pub name: ArtifactName,
+    /// Its content.
+    pub content: serde_json::Value,
+    /// Its needs.
+    pub requires: Vec<Requirement>,
+    /// Why.
+    pub message: String,
+    /// Who.
+    pub actor: String,
+}
+
+/// What publishing came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Published {
+    /// The version.
+    pub reference: ArtifactRef,
+    /// Its content's digest.
+    pub digest: Digest,
+    /// The blob to store before the revision.
+    pub blob: Vec<u8>,
+    /// The revision to append; none where the same content is a version already.
+    pub draft: Option<Draft>,
+}
+
+fn draft(snapshot: &Snapshot, actor: &str, message: String, changes: Vec<Change>) -> Draft {
+    Draft {
+        expected_head: snapshot.revision,
+        actor: actor.to_owned(),
+        message,
+        cause: Cause::Person,
+        changes,
+        idempotency_key: None,
+    }
+}
+
+/// Publishes a version. The same content with the same needs is the same version.
+pub fn publish_artifact(
+    snapshot: &Snapshot,
+    contents: &Contents,
+    request: &PublishRequest,
+    now: Timestamp,
+) -> Result<Published, Rejection> {
+    let subject = format!("{}/{}", request.kind, request.name);
+    let refused = |reason: String| Rejection::new("artifact.invalid", format!("{subject}: {reason}"));
+    let content = Content::parse(request.kind, &request.content).map_err(refused)?;
+    lint::content(&content).map_err(refused)?;
+    lint::message(&request.message).map_err(refused)?;
+    let blob = canonical_json(&content.to_value());
+    let digest = Digest::of(&blob);
+    let versions = snapshot.versions(request.kind, request.name.as_str());
+    if let Some(same) = versions.iter().find(|doc| doc.content == digest && doc.requires == request.requires)
+    {
+        return Ok(Published { reference: same.reference(), digest, blob, draft: None });
+    }
+    let doc = ArtifactDoc {
+        artifact_kind: request.kind,
+        name: request.name.clone(),
+        version: versions.last().map_or(1, |doc| doc.version + 1),
+        content: digest,
+        requires: request.requires.clone(),
+        author: request.actor.clone(),
+        message: request.message.clone(),
+        created_at: now,
+    };
+    let reference = doc.reference();
+    lint::includes(&reference, &content, snapshot, contents).map_err(refused)?;
+    let message =
+        if request.message.is_empty() { format!("publish {reference}") } else { request.message.clone() };
+    let changes = vec![Change::put(&Document::Artifact(doc))];
+    Ok(Published { reference, digest, blob, draft: Some(draft(snapshot, &request.actor, message, changes)) })
+}
+
+/// Creates or changes a feature. What it serves then is declared as its baseline by whoever does so.
+pub fn put_feature(
+    snapshot: &Snapshot,
+    contents: &Contents,
+    doc: &FeatureDoc,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Draft, Rejection> {
+    let refused =
+        |reason: String| Rejection::new("feature.invalid", format!("feature \"{}\": {reason}", doc.key));
+    lint::feature(doc).map_err(refused)?;
+    if snapshot
+        .documents()
+        .any(|other| matches!(other, Document::Flag(flag) if flag.key.as_str() == doc.key.as_str()))
+    {
+        return Err(refused("a plain flag has this key: choose another".into()));
+    }
+    let bundles = std::iter::once(doc.control.clone())
+        .chain(doc.variants.values().map(|change| doc.control.with(change)));
+    for layers in bundles {
+        check_bundle(&layers, snapshot, contents).map_err(|invalid| {
+            Rejection::new("bundle.invalid", format!("feature \"{}\": {invalid}", doc.key))
+        })?;
+    }
+    if let Some(judge) = &doc.judge {
+        for (reference, kind) in [(&judge.rubric, "rubric"), (&judge.model, "model")] {
+            if snapshot.artifact(reference).is_none() || reference.kind.to_string() != kind {
+                return Err(refused(format!("judge: {reference} is no published {kind}: publish it first")));
+            }
+        }
+    }
+    let before = snapshot.feature(&doc.key);
+    if before.is_some_and(|before| before.control != doc.control)
+        && let Some(live) = live_rollout(snapshot, &doc.key)
+    {
+        return Err(Rejection::new(
+            "feature.rollout_running",
+            format!(
+                "feature \"{}\": rollout \"{}\" compares against what is served now; take it back or let it end first",
+                doc.key, live.key
+            ),
+        ));
+    }
+    let mut doc = doc.clone();
+    // Putting a description does not undo a kill.
+    doc.killed = before.map_or(doc.killed, |before| before.killed);
+    let mut changes = vec![Change::put(&Document::Feature(doc.clone()))];
+    changes.extend(variant_combinations(snapshot, &doc));
+    if before.is_none_or(|before| before.control != doc.control) {
+        changes.push(Change::put(&Document::Combination(CombinationDoc {
+            feature: doc.key.clone(),
+            fingerprint: BundleId::of(&doc.control),
+            layers: doc.control.clone(),
+            proof: Some(Proof::Declared { actor: actor.to_owned(), at: now }),
+            current_since: Some(now),
+        })));
+    }
+    let verb = if before.is_some() { "change" } else { "create" };
+    Ok(draft(snapshot, actor, format!("{verb} feature {}", doc.key), changes))
+}
+
+/// The feature's own variants as combinations that the log does not know yet, so that a session pinned to one keeps it after
+/// the feature has moved on.
+pub(super) fn variant_combinations(snapshot: &Snapshot, doc: &FeatureDoc) -> Vec<Change> {
+    let missing = doc.variants.values().filter_map(|change| {
+        let layers = doc.control.with(change);
+        let fingerprint = BundleId::of(&layers);
+        let known =
+            layers == doc.control || snapshot.get(&DocKey::combination(&doc.key, &fingerprint)).is_some();
+        (!known).then(|| CombinationDoc {
+            feature: doc.key.clone(),
+            fingerprint,
+            layers,
+            proof: None,
+            current_since: None,
+        })
+    });
+    missing.map(|combination| Change::put(&Document::Combination(combination))).collect()
+}
+
+/// The rollout that moves a feature now.
+pub fn live_rollout<'a>(snapshot: &'a Snapshot, feature: &FeatureKey) -> Option<&'a RolloutDoc> {
+    snapshot.rollouts().find(|doc| doc.state.phase.is_live() && doc.spec.change.contains_key(feature))
+}
+
+/// Creates or changes a plain flag. Its salt stays what it was.
+pub fn put_flag(snapshot: &Snapshot, doc: &FlagDoc, actor: &str) -> Result<Draft, Rejection> {
+    let refused = |reason: String| Rejection::new("flag.invalid", format!("flag \"{}\": {reason}", doc.key));
+    let mut doc = doc.clone();
+    let before = snapshot.documents().find_map(|other| match other {
+        Document::Flag(flag) if flag.key == doc.key => Some(flag),
+        _ => None,
+    });
+    if let Some(before) = before {
+        doc.salt.clone_from(&before.salt);
+    } else if doc.salt.is_empty() {
+        doc.salt = format!("flag/{}", doc.key);
+    }
+    lint::flag(&doc).map_err(refused)?;
+    if snapshot.features().any(|feature| feature.key.as_str() == doc.key.as_str()) {
+        return Err(refused("a feature has this key: choose another".into()));
+    }
+    let verb = if before.is_some() { "change" } else { "create" };
+    let message = format!("{verb} flag {}", doc.key);
+    Ok(draft(snapshot, actor, message, vec![Change::put(&Document::Flag(doc))]))
+}
+
+/// Creates or changes a notification channel.
+pub fn put_channel(snapshot: &Snapshot, doc: &ChannelDoc, actor: &str) -> Result<Draft, Rejection> {
+    if !doc.url.starts_with("http://") && !doc.url.starts_with("https://") {
+        let text =
+            format!("channel \"{}\": \"{}\" is no web address: use http:// or https://", doc.key, doc.url);
+        return Err(Rejection::new("channel.invalid", text));
+    }
+    let changes = vec![Change::put(&Document::Channel(doc.clone()))];
+    Ok(draft(snapshot, actor, format!("put channel {}", doc.key), changes))
+}
+
+fn rollout<'a>(snapshot: &'a Snapshot, key: &RolloutKey) -> Result<&'a RolloutDoc, Rejection> {
+    snapshot.rollout(key).ok_or_else(|| {
+        Rejection::new(
+            "rollout.unknown",
+            format!("rollout \"{key}\" does not exist: see `serinus rollout list`"),
+        )
+    })
+}
+
+fn live<'a>(snapshot: &'a Snapshot, key: &RolloutKey, verb: &str) -> Result<&'a RolloutDoc, Rejection> {
+    let doc = rollout(snapshot, key)?;
+    if doc.state.phase.is_live() {
+        return Ok(doc);
+    }
+    let text =
+        format!("rollout \"{key}\" is {}: only a running one can be {verb}", phase_words(doc.state.phase));
+    Err(Rejection::new("rollout.not_running", text))
+}
+
+fn phase_words(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Draft => "a draft",
+        Phase::Validated => "not started",
+        Phase::Running => "running",
+        Phase::Held => "held",
+        Phase::Completed => "completed",
+        Phase::RolledBack => "rolled back",
+        Phase::Cancelled => "cancelled",
+    }
+}
+
+/// Freezes a rollout's share.
+pub fn hold(
+    snapshot: &Snapshot,
+    key: &RolloutKey,
+    actor: &str,
+    detail: &str,
+    now: Timestamp,
+) -> Result<Draft, Rejection> {
+    let doc = live(snapshot, key, "held")?;
+    let detail = if detail.is_empty() { format!("by {actor}") } else { detail.to_owned() };
+    let message = format!("{key}: held {detail}");
+    Ok(draft(snapshot, actor, message, guard::hold_changes(doc, HoldReason::Operator, &detail, now)))
+}
+
+/// Lets a held rollout go on.
+pub fn resume(
+    snapshot: &Snapshot,
+    key: &RolloutKey,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Draft, Rejection> {
+    let doc = live(snapshot, key, "resumed")?;
+    let Some(hold) = &doc.state.hold else {
+        return Err(Rejection::new(
+            "rollout.not_held",
+            format!("rollout \"{key}\" is not held: nothing to resume"),
+        ));
+    };
+    let mut next = guard::resumed(doc, now);
+    match hold.reason {
+        // These come and go without an answer.
+        HoldReason::Operator | HoldReason::Evidence => {}
+        HoldReason::Guardrail
+        | HoldReason::SampleRatio
+        | HoldReason::CommonCause
+        | HoldReason::Deadline
+        | HoldReason::Measurement => {
+            next.state.accepted.insert(hold.reason, now);
+        }
+    }
+    let changes = vec![Change::put(&Document::Rollout(Box::new(next)))];
+    Ok(draft(snapshot, actor, format!("{key}: resumed by {actor}"), changes))
+}
+
+/// Takes a rollout to its next stage by hand, its gate notwithstanding; the revision says who did.
+pub fn advance(
+    snapshot: &Snapshot,
+    key: &RolloutKey,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Draft, Rejection> {
+    let doc = live(snapshot, key, "advanced")?;
+    if let Some(held) = &doc.state.hold {
+        let text = format!("rollout \"{key}\" is held ({}): resume it first", held.detail);
+        return Err(Rejection::new("rollout.held", text));
+    }
+    let changes = if doc.state.stage + 1 < doc.spec.stages.len() {
+        stage::advanced(doc, now)
+    } else {
+        let proof = Proof::Declared { actor: actor.to_owned(), at: now };
+        stage::completed(snapshot, doc, &proof, now)
+    };
+    Ok(draft(snapshot, actor, format!("{key}: advanced by {actor}"), changes))
+}
+
+/// Lifts the latch of a change that was taken back, so that it may be started again.
+pub fn rearm(snapshot: &Snapshot, key: &RolloutKey, actor: &str) -> Result<Draft, Rejection> {
+    let mut doc = rollout(snapshot, key)?.clone();
+    let Some(back) = &mut doc.state.rolled_back else {
+        let text = format!("rollout \"{key}\" was not taken back: nothing to re-arm");
+        return Err(Rejection::new("rollout.not_rolled_back", text));
+    };
+    back.rearmed = true;
+    let changes = vec![Change::put(&Document::Rollout(Box::new(doc)))];
+    Ok(draft(snapshot, actor, format!("{key}: re-armed by {actor}"), changes))
+}
+
+/// Turns a feature off (or on again): its declared answer at every session's next turn.
+pub fn kill(snapshot: &Snapshot, key: &FeatureKey, killed: bool, actor: &str) -> Result<Draft, Rejection> {
+    let mut doc = snapshot
+        .feature(key)
+        .ok_or_else(|| {
+            Rejection::new(
+                "feature.unknown",
+                format!("feature \"{key}\" does not exist: see `serinus feature list`"),
+            )
+        })?
+        .clone();
+    doc.killed = killed;
+    let verb = if killed { "killed" } else { "revived" };
+    Ok(draft(
+        snapshot,
+        actor,
+        format!("{key}: {verb} by {actor}"),
+        vec![Change::put(&Document::Feature(doc))],
+    ))
+}

@@ -1,0 +1,139 @@
+//! Documents as they are stored for ever, one file per kind, and the one door from JSON to them.
+//! Knows nothing of how they are compiled, served or decided on.
+//!
+//! Stored documents only grow: a new field is optional with a default. Reading never rejects an unknown field or kind;
+//! accepting a command always does (that check lives where commands are parsed).
+
+mod artifact;
+mod channel;
+mod combination;
+mod condition;
+mod feature;
+mod flag;
+mod layer;
+mod metric;
+mod rollout;
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use artifact::{ArtifactDoc, ArtifactKind, ArtifactRef, Layers, LayerKind, Requirement};
+pub use channel::ChannelDoc;
+pub use combination::{CombinationDoc, Proof};
+pub use condition::Condition;
+pub use feature::{BucketBy, CallerSystem, FeatureDoc, FeatureRule, JudgePolicy, OffAnswer};
+pub use flag::{FlagDoc, FlagKind, FlagRule, Serve, WeightedVariant};
+pub use layer::{
+    Content, ModelContent, ParserContent, ParserFormat, PromptContent, RetrievalContent, RubricContent, SamplingContent,
+    ToolsContent, VariableDecl, VariableType,
+};
+pub use metric::{Clock, Direction, Metric, Tier};
+pub use rollout::{
+    GuardrailAction, GuardrailLimit, GuardrailSpec, Hold, HoldReason, Phase, Reach, RolledBack, RolloutDoc, RolloutSpec,
+    RolloutState, StageKind, StageSpec, Trust,
+};
+
+use crate::id::{ChannelKey, FeatureKey, FlagKey, RolloutKey};
+
+/// Where a document stands in the snapshot: `kind/…`. Ordered, so that a fold has one order.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DocKey(String);
+
+impl DocKey {
+    /// The key of a feature.
+    pub fn feature(key: &FeatureKey) -> Self {
+        Self(format!("feature/{key}"))
+    }
+    /// The key of a plain flag.
+    pub fn flag(key: &FlagKey) -> Self {
+        Self(format!("flag/{key}"))
+    }
+    /// The key of a rollout.
+    pub fn rollout(key: &RolloutKey) -> Self {
+        Self(format!("rollout/{key}"))
+    }
+    /// The key of an artifact's version.
+    pub fn artifact(reference: &ArtifactRef) -> Self {
+        Self(format!("artifact/{reference}"))
+    }
+    /// The key of a notification channel.
+    pub fn channel(key: &ChannelKey) -> Self {
+        Self(format!("channel/{key}"))
+    }
+    /// The key of a combination of layers that a feature has had.
+    pub fn combination(feature: &FeatureKey, fingerprint: &crate::bundle::BundleId) -> Self {
+        Self(format!("combination/{feature}/{fingerprint}"))
+    }
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+    /// A key as it stands in a stored revision.
+    pub fn stored(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for DocKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for DocKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for DocKey {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::stored(text))
+    }
+}
+
+/// A document of a kind that this version knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Document {
+    /// A version of an artifact.
+    Artifact(ArtifactDoc),
+    /// A feature.
+    Feature(FeatureDoc),
+    /// A plain flag.
+    Flag(FlagDoc),
+    /// A rollout with its state.
+    Rollout(Box<RolloutDoc>),
+    /// A combination of layers and whether it is proven.
+    Combination(CombinationDoc),
+    /// A notification channel.
+    Channel(ChannelDoc),
+}
+
+impl Document {
+    /// Where the document stands.
+    pub fn key(&self) -> DocKey {
+        match self {
+            Self::Artifact(doc) => DocKey::artifact(&doc.reference()),
+            Self::Feature(doc) => DocKey::feature(&doc.key),
+            Self::Flag(doc) => DocKey::flag(&doc.key),
+            Self::Rollout(doc) => DocKey::rollout(&doc.key),
+            Self::Combination(doc) => DocKey::combination(&doc.feature, &doc.fingerprint),
+            Self::Channel(doc) => DocKey::channel(&doc.key),
+        }
+    }
+
+    /// The stored form.
+    pub fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+
+    /// The document behind a stored form, or `None` where this version does not know its kind or shape.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        Self::deserialize(value).ok()
+    }
+}

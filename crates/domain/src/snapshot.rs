@@ -1,0 +1,168 @@
+//! The fold of the revision log: all documents as of one revision. Has two refusals, gap and fork, and no business rules.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    digest::Digest,
+    entity::{ArtifactDoc, ArtifactRef, DocKey, Document, FeatureDoc, RolloutDoc},
+    id::{FeatureKey, RolloutKey},
+    revision::{Change, Revision, RevisionNumber},
+    units::Timestamp,
+};
+
+/// Why a revision does not follow this snapshot. Both mean a broken transport, never a bad idea.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is not the next one.
+    #[error("revision {got} does not follow {have}: ask for the revisions after {have}")]
+    Gap {
+        /// The head here.
+        have: RevisionNumber,
+        /// What came.
+        got: RevisionNumber,
+    },
+    /// It follows another history.
+    #[error("revision {number} follows another history than this node's: its parent digest does not match")]
+    Fork {
+        /// What came.
+        number: RevisionNumber,
+    },
+}
+
+/// A document with its stored form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// As it stands in the log.
+    pub body: Value,
+    /// As this version understands it; `None` for a kind or shape from a later one.
+    pub document: Option<Document>,
+    /// The revision that put it.
+    pub revision: RevisionNumber,
+}
+
+/// All documents as of one revision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The last revision that was applied.
+    pub revision: RevisionNumber,
+    /// Its digest.
+    pub digest: Digest,
+    /// When it was appended.
+    pub at: Timestamp,
+    documents: BTreeMap<DocKey, Arc<Stored>>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            revision: RevisionNumber(0),
+            digest: Digest::ZERO,
+            at: Timestamp::default(),
+            documents: BTreeMap::new(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// The snapshot after `revision`.
+    pub fn apply(&self, revision: &Revision) -> Result<Self, Refused> {
+        let number = revision.body.number;
+        if number != self.revision.next() {
+            return Err(Refused::Gap { have: self.revision, got: number });
+        }
+        if revision.body.parent != self.digest {
+            return Err(Refused::Fork { number });
+        }
+        let mut documents = self.documents.clone();
+        for change in &revision.body.changes {
+            match change {
+                Change::Put { key, body } => {
+                    let document = Document::from_value(body);
+                    documents.insert(key.clone(), Arc::new(Stored { body: body.clone(), document, revision: number }));
+                }
+                Change::Retire { key } => {
+                    documents.remove(key);
+                }
+            }
+        }
+        Ok(Self { revision: number, digest: revision.digest, at: revision.body.at, documents })
+    }
+
+    /// The document at `key`.
+    pub fn get(&self, key: &DocKey) -> Option<&Arc<Stored>> {
+        self.documents.get(key)
+    }
+
+    /// All documents in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&DocKey, &Arc<Stored>)> {
+        self.documents.iter()
+    }
+
+    /// All documents that this version understands.
+    pub fn documents(&self) -> impl Iterator<Item = &Document> {
+        self.documents.values().filter_map(|stored| stored.document.as_ref())
+    }
+
+    /// The documents whose keys begin with `prefix`.
+    pub fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Document> {
+        self.documents
+            .range(DocKey::stored(prefix)..)
+            .take_while(move |(key, _)| key.as_str().starts_with(prefix))
+            .filter_map(|(_, stored)| stored.document.as_ref())
+    }
+
+    /// A feature.
+    pub fn feature(&self, key: &FeatureKey) -> Option<&FeatureDoc> {
+        match self.get(&DocKey::feature(key))?.document.as_ref()? {
+            Document::Feature(doc) => Some(doc),
+            _ => None,
+        }
+    }
+
+    /// A rollout.
+    pub fn rollout(&self, key: &RolloutKey) -> Option<&RolloutDoc> {
+        match self.get(&DocKey::rollout(key))?.document.as_ref()? {
+            Document::Rollout(doc) => Some(doc),
+            _ => None,
+        }
+    }
+
+    /// A version of an artifact.
+    pub fn artifact(&self, reference: &ArtifactRef) -> Option<&ArtifactDoc> {
+        match self.get(&DocKey::artifact(reference))?.document.as_ref()? {
+            Document::Artifact(doc) => Some(doc),
+            _ => None,
+        }
+    }
+
+    /// All rollouts in the order of their keys.
+    pub fn rollouts(&self) -> impl Iterator<Item = &RolloutDoc> {
+        self.under("rollout/").filter_map(|document| match document {
+            Document::Rollout(doc) => Some(doc.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// All features in the order of their keys.
+    pub fn features(&self) -> impl Iterator<Item = &FeatureDoc> {
+        self.under("feature/").filter_map(|document| match document {
+            Document::Feature(doc) => Some(doc),
+            _ => None,
+        })
+    }
+
+    /// All versions of one series, oldest first.
+    pub fn versions<'a>(&'a self, kind: crate::entity::ArtifactKind, name: &'a str) -> Vec<&'a ArtifactDoc> {
+        let mut versions: Vec<_> = self
+            .under("artifact/")
+            .filter_map(|document| match document {
+                Document::Artifact(doc) if doc.artifact_kind == kind && doc.name.as_str() == name => Some(doc),
+                _ => None,
+            })
+            .collect();
+        versions.sort_by_key(|doc| doc.version);
+        versions
+    }
+}

@@ -1,0 +1,13 @@
+//! The loops beside traffic: judge (sample to score), analyse (records to evidence), steer (evidence to revision),
+//! notify (revision to page). Serve nobody and know nothing of HTTP servers.
+//!
+//! [`analysis`] is the pure part: records in, evidence out, in enrolment order, whatever order the records came in.
+
+pub mod analysis;
+mod controller;
+mod judge;
+mod notify;
+
+pub use controller::{Controller, ControllerConfig};
+pub use judge::{Judge, JudgeConfig, judge_messages};
+pub use notify::{Notifier, NotifierConfig, Page};

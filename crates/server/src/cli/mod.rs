@@ -1,0 +1,88 @@
+//! The command line: one file per noun, each verb a few lines over the control API. Holds no rule of the product.
+
+mod artifact;
+mod channel;
+mod client;
+mod feature;
+mod flag;
+mod print;
+mod revisions;
+mod rollback;
+mod rollout;
+mod rollout_file;
+mod token;
+
+use std::collections::HashMap;
+
+use clap::{Parser, Subcommand};
+
+pub use client::{Client, Refusal, ServerArgs};
+
+use crate::{config::ServeArgs, demo::DemoArgs};
+
+/// Progressive delivery for LLM-powered features
+#[derive(Debug, Parser)]
+#[command(name = "serinus", version, propagate_version = true, after_help = "Examples:
+  serinus serve                                              # the server, on http://127.0.0.1:7171
+  serinus demo                                               # a staged rollout on recorded traffic, in two minutes
+  serinus rollout start support.model=model/gpt-4o@2 --from canary
+  serinus rollback support")]
+pub struct Cli {
+    /// Where the server is.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server.
+    Serve(ServeArgs),
+    /// Deliver three changes of a feature on recorded LLM traffic, with the dashboard up.
+    Demo(DemoArgs),
+    /// Publish, list and compare versions of layers.
+    #[command(subcommand, after_help = "Examples:\n  serinus artifact publish system_prompt/support concise.md")]
+    Artifact(artifact::Verb),
+    /// Create, change and show features.
+    #[command(subcommand, after_help = "Examples:\n  serinus feature put support --layer model/gpt-4o@1 --layer system_prompt/support@1")]
+    Feature(feature::Verb),
+    /// Get and put plain flags.
+    #[command(subcommand, after_help = "Examples:\n  serinus flag put dark-mode --value true")]
+    Flag(flag::Verb),
+    /// Start, watch and steer rollouts.
+    #[command(subcommand, after_help = "Examples:\n  serinus rollout start support.system_prompt=@concise.md --from canary\n  serinus rollout watch support-1")]
+    Rollout(rollout::Verb),
+    /// Take a change back, everywhere and at once.
+    Rollback(rollback::RollbackArgs),
+    /// Compare two bundles at 50/50, without a shadow or canary stage.
+    #[command(subcommand, after_help = "Examples:\n  serinus experiment start support.model=model/gpt-4o@2")]
+    Experiment(rollout::ExperimentVerb),
+    /// Read the revision log.
+    Revisions(revisions::RevisionsArgs),
+    /// Make, list and revoke tokens.
+    #[command(subcommand, after_help = "Examples:\n  serinus token create my-app --scope invoke --scope evaluate")]
+    Token(token::Verb),
+    /// Say where pages go.
+    #[command(subcommand, after_help = "Examples:\n  serinus channel put oncall https://hooks.example.com/serinus --secret oncall")]
+    Channel(channel::Verb),
+}
+
+/// Runs a command that talks to a server; answers the exit code.
+pub async fn run(command: Command, server: &ServerArgs, environment: &HashMap<String, String>) -> anyhow::Result<u8> {
+    let client = Client::find(server, environment)?;
+    match command {
+        Command::Artifact(verb) => artifact::run(verb, &client).await,
+        Command::Feature(verb) => feature::run(verb, &client).await,
+        Command::Flag(verb) => flag::run(verb, &client).await,
+        Command::Rollout(verb) => rollout::run(verb, &client).await,
+        Command::Rollback(args) => rollback::run(args, &client).await,
+        Command::Experiment(verb) => rollout::experiment(verb, &client).await,
+        Command::Revisions(args) => revisions::run(args, &client).await,
+        Command::Token(verb) => token::run(verb, &client).await,
+        Command::Channel(verb) => channel::run(verb, &client).await,
+        Command::Serve(_) | Command::Demo(_) => anyhow::bail!("runs a server of its own"),
+    }
+}

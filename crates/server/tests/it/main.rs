@@ -1,0 +1,13 @@
+//! Stories of the whole system, told over HTTP and the command line to the real binary. Knows nothing of its inside.
+
+#![expect(clippy::unwrap_used, reason = "the lint's exemption covers test functions, not their fixtures")]
+
+mod cli;
+mod delivery;
+mod durable;
+mod judged;
+mod kill;
+mod refusals;
+mod rollback;
+mod secrets;
+mod world;

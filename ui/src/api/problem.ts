@@ -1,0 +1,38 @@
+// A refusal of the server as an error to show. Refuses to explain it further: the server's text names the way out.
+
+import type { Problem } from "./model";
+
+export class ApiProblem extends Error {
+  readonly status: number;
+  /** Whole where the server refused; partial where something before it did. */
+  readonly problem: Partial<Problem>;
+
+  constructor(status: number, problem: Partial<Problem>) {
+    super(problem.detail ?? problem.title ?? `the server answered ${status}`);
+    this.name = "ApiProblem";
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/** The answer's data, or its refusal thrown. */
+export function unwrap<T>(answer: { data?: T; error?: unknown; response: Response }): T {
+  if (answer.response.ok && answer.data !== undefined) return answer.data;
+  throw new ApiProblem(answer.response.status, toProblem(answer.error, answer.response.status));
+}
+
+function toProblem(error: unknown, status: number): Partial<Problem> {
+  if (typeof error === "object" && error !== null) return error as Partial<Problem>;
+  if (typeof error === "string" && error.length > 0 && error.length < 500) return { status, detail: error };
+  return { status, detail: `the server answered ${status} without saying why; its log has more` };
+}
+
+/** Any failure as one sentence; a failed fetch says only "Failed to fetch", which helps nobody. */
+export function failureText(failure: unknown): string {
+  if (failure instanceof ApiProblem) {
+    const { winner } = failure.problem;
+    const won = winner ? ` (revision ${winner.number} by ${winner.actor} was first: ${winner.message})` : "";
+    return `${failure.message}${won}`;
+  }
+  return "the server does not answer; check that it runs, this page tries again by itself";
+}

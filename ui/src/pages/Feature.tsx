@@ -1,0 +1,169 @@
+// The page of one feature: what is served now, since when, and the way back if something is on its way. Refuses to edit it.
+
+import { Link } from "wouter";
+import { read } from "../api/client";
+import type { FeatureView } from "../api/model";
+import { useResource } from "../api/resource";
+import { FeatureRollback } from "../parts/Actions";
+import { Fuse } from "../parts/Fuse";
+import { Moment } from "../parts/Moment";
+import { StageBar } from "../parts/StageBar";
+import { Empty, Loaded } from "../parts/States";
+import { useTitle } from "../parts/useTitle";
+import { fuseOf } from "../view/fuse";
+import { share } from "../view/number";
+import { featureSentence, rolloutSentence } from "../view/sentence";
+import { FeatureTags } from "./Overview";
+
+export function Feature({ feature }: { feature: string }) {
+  useTitle(feature);
+  const reading = useResource(read.feature(feature));
+  return (
+    <Loaded reading={reading} what={`feature ${feature}`}>
+      {(view) => (
+        <>
+          <section className="panel first" aria-label="what is served">
+            <p className="crumb">
+              <b>{view.key}</b>
+              <FeatureTags feature={view} />
+            </p>
+            <h1 className="sentence" aria-live="polite">
+              {featureSentence(view)}
+            </h1>
+            {view.description && <p>{view.description}</p>}
+            {view.rollout && <OnItsWay rollout={view.rollout} feature={view.key} />}
+            <Diagnostics lines={view.diagnostics ?? []} />
+          </section>
+          <div className="columns">
+            <section className="panel" aria-labelledby="layers">
+              <h2 id="layers">
+                Served now <span className="muted">bundle {view.fingerprint.slice(0, 8)}</span>
+              </h2>
+              <Layers view={view} />
+            </section>
+            <section className="panel" aria-labelledby="judging">
+              <h2 id="judging">Measuring</h2>
+              <Judging view={view} />
+            </section>
+          </div>
+          <Rollouts feature={view.key} />
+        </>
+      )}
+    </Loaded>
+  );
+}
+
+function OnItsWay({ rollout, feature }: { rollout: string; feature: string }) {
+  const reading = useResource(read.rollout(rollout));
+  return (
+    <Loaded reading={reading} what={`rollout ${rollout}`}>
+      {(view) => {
+        const fuse = fuseOf(view);
+        const target = view.change
+          .filter((change) => change.feature === feature)
+          .map(({ layer, from }) => from ?? `no ${layer}`)
+          .join(", ");
+        return (
+          <>
+            <p>
+              <Link href={`/r/${encodeURIComponent(rollout)}`}>{rollout}</Link>: {rolloutSentence(view)}
+            </p>
+            <div className="first-act">
+              <FeatureRollback rollout={rollout} target={target} />
+              <Fuse {...fuse} />
+            </div>
+            <StageBar view={view} />
+          </>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+function Diagnostics({ lines }: { lines: readonly string[] }) {
+  if (lines.length === 0) return null;
+  return (
+    <ul className="notice notice-warn">
+      {lines.map((line) => (
+        <li key={line}>{line}</li>
+      ))}
+    </ul>
+  );
+}
+
+function Layers({ view }: { view: FeatureView }) {
+  return (
+    <table className="plain">
+      <thead>
+        <tr>
+          <th scope="col">Layer</th>
+          <th scope="col">Version</th>
+        </tr>
+      </thead>
+      <tbody>
+        {Object.entries(view.control).map(([layer, reference]) => (
+          <tr key={layer}>
+            <th scope="row">{layer.replace("_", " ")}</th>
+            <td>
+              <Link href={`/artifacts/${reference.replace(/@\d+$/, "")}`}>{reference}</Link>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Judging({ view }: { view: FeatureView }) {
+  return (
+    <dl className="facts">
+      <dt>Serving since</dt>
+      <dd>{view.control_since_at ? <Moment at={view.control_since_at} /> : "not recorded"}</dd>
+      <dt>Judge</dt>
+      <dd>
+        {view.judge
+          ? `${view.judge.rubric} by ${view.judge.model}, ${share(view.judge.rate_ppm)} of interactions`
+          : "none: quality is not measured; declare one on the feature"}
+      </dd>
+      <dt>Categories</dt>
+      <dd>{(view.categories ?? []).join(", ") || "none declared"}</dd>
+      <dt>Interactions</dt>
+      <dd>
+        <Link href={`/interactions?feature=${encodeURIComponent(view.key)}`}>the worst of them</Link>
+      </dd>
+    </dl>
+  );
+}
+
+function Rollouts({ feature }: { feature: string }) {
+  const reading = useResource(read.rollouts());
+  return (
+    <section className="panel" aria-labelledby="rollouts">
+      <h2 id="rollouts">Its rollouts</h2>
+      <Loaded reading={reading} what="rollouts">
+        {({ rollouts }) => {
+          const own = rollouts.filter(({ features }) => features.includes(feature));
+          if (own.length === 0) {
+            return (
+              <Empty>
+                None yet. Start one:{" "}
+                <code>serinus rollout start {feature}.system_prompt=@new.md --from canary</code>
+              </Empty>
+            );
+          }
+          return (
+            <ul className="lines">
+              {own.map((rollout) => (
+                <li key={rollout.key}>
+                  <Link href={`/r/${encodeURIComponent(rollout.key)}`}>{rollout.key}</Link>{" "}
+                  <span className={`tag phase-${rollout.phase}`}>{rollout.phase.replace("_", " ")}</span>{" "}
+                  {rollout.sentence}
+                </li>
+              ))}
+            </ul>
+          );
+        }}
+      </Loaded>
+    </section>
+  );
+}

@@ -1,0 +1,92 @@
+// What surrounds every page: where one may go, which environment and clock this is, whether news arrive.
+// Refuses to know any page's content.
+
+import { type ReactNode, useSyncExternalStore } from "react";
+import { Link, useLocation } from "wouter";
+import { read } from "../api/client";
+import { currentConnection, watchConnection } from "../api/live";
+import { useResource } from "../api/resource";
+import { ClockContext, type ServerClock } from "./Moment";
+
+const PLACES = [
+  { href: "/", label: "Overview" },
+  { href: "/interactions", label: "Interactions" },
+  { href: "/artifacts", label: "Artifacts" },
+  { href: "/revisions", label: "Revisions" },
+  { href: "/setup", label: "Set-up" },
+] as const;
+
+/** One reading of the clock for as long as the server's answer is the same object. */
+const readings = new WeakMap<object, ServerClock>();
+
+function clockOf(overview: { now_at: number; clock_factor: number } | undefined): ServerClock | null {
+  if (!overview) return null;
+  const known = readings.get(overview);
+  if (known) return known;
+  const clock = { nowAt: overview.now_at, readAt: Date.now(), factor: overview.clock_factor };
+  readings.set(overview, clock);
+  return clock;
+}
+
+export function Shell({ children }: { children: ReactNode }) {
+  const { data } = useResource(read.overview());
+  const [path] = useLocation();
+  const needs = data?.needs.length ?? 0;
+  return (
+    <ClockContext value={clockOf(data)}>
+      <a className="skip" href="#main">
+        Skip to content
+      </a>
+      <header className="top">
+        <Link href="/" className="brand">
+          <img src="/favicon.svg" alt="" width="22" height="22" /> Serinus
+        </Link>
+        <nav aria-label="main">
+          {PLACES.map(({ href, label }) => (
+            <Link key={href} href={href} aria-current={isHere(path, href) ? "page" : undefined}>
+              {label}
+              {href === "/" && needs > 0 && <span className="needs-count"> {needs}</span>}
+            </Link>
+          ))}
+        </nav>
+        <p className="chips">
+          {data && data.clock_factor !== 1 && (
+            <span className="chip chip-clock" title="this server's clock runs faster than the wall's">
+              clock ×{data.clock_factor}
+            </span>
+          )}
+          {data && (
+            <span className="chip">
+              {data.environment} · revision {data.head}
+            </span>
+          )}
+          <ConnectionChip />
+        </p>
+      </header>
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
+    </ClockContext>
+  );
+}
+
+function isHere(path: string, href: string): boolean {
+  return href === "/"
+    ? path === "/" || path.startsWith("/r/") || path.startsWith("/f/")
+    : path.startsWith(href);
+}
+
+const CONNECTIONS = {
+  connecting: "connecting",
+  live: "live",
+  polling: "asking every second",
+} as const;
+
+function ConnectionChip() {
+  const connection = useSyncExternalStore(watchConnection, currentConnection);
+  return (
+    <span className={`chip chip-${connection}`} role="status">
+      <span aria-hidden="true" className="dot" /> {CONNECTIONS[connection]}
+    </span>
+  );
+}
