@@ -6,6 +6,7 @@ import { App } from "./App";
 import { startLive } from "./api/live";
 import { signInFromAddress } from "./api/session";
 import "./style/tokens.css";
+import "./style/controls.css";
 import "./style/base.css";
 import "./style/parts.css";
 import "./style/charts.css";

@@ -35,7 +35,7 @@ fn running(doc: &RolloutDoc, evidence: Option<&Evidence>, gate: Option<&Gate>, n
     if units == 0 {
         return format!("no {unit} has been watched to its end yet; {needed} to go");
     }
-    let harm = match harm_of(doc, evidence) {
+    let harm = match evidence.map_or(0.0, |evidence| harm_of(doc, evidence)) {
         e if e >= RAISED => format!("some sign of harm (evidence {e:.1}) in {units} {}", plural(unit)),
         _ => format!("no harm in {units} {}", plural(unit)),
     };
@@ -71,8 +71,7 @@ fn counted(doc: &RolloutDoc, evidence: Option<&Evidence>) -> u64 {
 }
 
 /// The evidence that would stop the stage: in shadow the pairs', because nobody has been served anything.
-fn harm_of(doc: &RolloutDoc, evidence: Option<&Evidence>) -> f64 {
-    let Some(evidence) = evidence else { return 0.0 };
+pub(crate) fn harm_of(doc: &RolloutDoc, evidence: &Evidence) -> f64 {
     match doc.stage().map(|stage| stage.kind) {
         Some(StageKind::Shadow) => evidence.shadow.as_ref().map_or(0.0, |shadow| shadow.e),
         _ => evidence.e,
@@ -138,7 +137,7 @@ fn completed(doc: &RolloutDoc, evidence: Option<&Evidence>) -> String {
 
 fn time_of_day(at: Timestamp) -> String {
     let second = at.0.div_euclid(1_000_000).rem_euclid(86_400);
-    format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+    format!("{:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
 }
 
 fn capitalised(text: &str) -> String {
@@ -238,7 +237,7 @@ mod tests {
         let reason = "taken back at evidence 24.7 (limit 20): quality in \"keywords\" 0.840 -> 0.690";
         let back = json!({ "at": START + 43_929_000_000_i64, "reach": "new_sessions", "reason": reason });
         let expected =
-            "Taken back 04:12:09 at evidence 24.7 (limit 20): quality in \"keywords\" 0.840 -> 0.690";
+            "Taken back 04:12:09 UTC at evidence 24.7 (limit 20): quality in \"keywords\" 0.840 -> 0.690";
         check(
             &rollout("canary", &json!({ "phase": "rolled_back", "rolled_back": back })),
             13,
@@ -247,7 +246,7 @@ mod tests {
             expected,
         );
         let back = json!({ "at": START, "reach": "next_turn", "reason": "bad answers", "rearmed": true });
-        let expected = "Taken back 16:00:00: bad answers; re-armed";
+        let expected = "Taken back 16:00:00 UTC: bad answers; re-armed";
         check(
             &rollout("canary", &json!({ "phase": "rolled_back", "rolled_back": back })),
             13,
@@ -256,7 +255,7 @@ mod tests {
             expected,
         );
         let completed = rollout("full", &json!({ "phase": "completed" }));
-        check(&completed, 13, 99, 0.4, "Delivered 19:00:00 after 99 candidate sessions");
+        check(&completed, 13, 99, 0.4, "Delivered 19:00:00 UTC after 99 candidate sessions");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::error::Problem;
 struct Files;
 
 const INDEX: &str = "index.html";
-/// Scripts only from here, nothing framed, nothing sent elsewhere. Styles may stand in attributes, which charts need.
-const CONTENT_SECURITY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+/// Whatever the page needs comes from here: nothing inline, nothing framed, nothing sent elsewhere.
+const CONTENT_SECURITY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Answers whatever no route does: a file, the dashboard's own page for its own paths, or "no such path".
@@ -27,13 +27,17 @@ pub(crate) async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Re
     if let Some(file) = Files::get(path) {
         return answer(path, &file, &headers);
     }
-    // A path without an extension is the dashboard's own: /r/support-1, /revisions.
-    let is_page = path.rsplit('/').next().is_none_or(|name| !name.contains('.')) || path.starts_with("r/");
     match Files::get(INDEX) {
-        Some(index) if is_page => answer(INDEX, &index, &headers),
+        Some(index) if is_page(path) => answer(INDEX, &index, &headers),
         None if path.is_empty() => no_dashboard(),
         _ => not_found(uri.path()),
     }
+}
+
+/// Whether the dashboard has a page there. Its roots are named because keys may hold dots: /artifacts/model/qwen2.5-7b is no file.
+fn is_page(path: &str) -> bool {
+    const ROOTS: [&str; 6] = ["r", "f", "artifacts", "revisions", "interactions", "setup"];
+    path.is_empty() || ROOTS.contains(&path.split('/').next().unwrap_or(path))
 }
 
 fn is_api(path: &str) -> bool {

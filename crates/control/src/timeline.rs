@@ -9,7 +9,8 @@ use std::{
 use serinus_domain::{
     decide::Verdict,
     entity::DocKey,
-    revision::{Cause, Revision, RevisionNumber},
+    id::RolloutKey,
+    revision::{Cause, Change, Revision, RevisionNumber},
     units::Timestamp,
 };
 use serinus_store::{Failure, LogReader};
@@ -25,6 +26,8 @@ pub(crate) struct Event {
     pub actor: String,
     pub message: String,
     pub verdict: Option<Verdict>,
+    /// Of a rollout: the stage that this revision leaves it in, and when that was entered.
+    pub stage: Option<(usize, Timestamp)>,
 }
 
 /// Events by document, oldest first.
@@ -43,6 +46,17 @@ impl Timeline {
         self.catch_up(log).await?;
         let told = self.0.read().unwrap_or_else(PoisonError::into_inner);
         Ok(told.by_key.get(key).cloned().unwrap_or_default())
+    }
+
+    /// When a rollout entered each of its stages, by the stage's place.
+    pub async fn stages(
+        &self,
+        log: &(impl LogReader + ?Sized),
+        key: &RolloutKey,
+    ) -> Result<BTreeMap<usize, Timestamp>, Failure> {
+        let events = self.of(log, &DocKey::rollout(key)).await?;
+        // Later revisions of the same stage repeat the moment.
+        Ok(events.into_iter().rev().filter_map(|event| event.stage).collect())
     }
 
     async fn catch_up(&self, log: &(impl LogReader + ?Sized)) -> Result<(), Failure> {
@@ -75,10 +89,23 @@ impl Told {
                 Cause::Controller { decision } => Some(decision.decided.verdict),
                 Cause::Person | Cause::Token => None,
             },
+            stage: None,
         };
         for change in &body.changes {
-            self.by_key.entry(change.key().clone()).or_default().push(event.clone());
+            let event = Event { stage: stage_in(change), ..event.clone() };
+            self.by_key.entry(change.key().clone()).or_default().push(event);
         }
         self.upto = body.number;
     }
+}
+
+/// Where a rollout's stored form says that it is. Read by hand: what an older release wrote must not stop the history.
+fn stage_in(change: &Change) -> Option<(usize, Timestamp)> {
+    let Change::Put { key, body } = change else { return None };
+    if !key.as_str().starts_with("rollout/") {
+        return None;
+    }
+    let state = body.get("state")?;
+    let index = usize::try_from(state.get("stage")?.as_u64()?).ok()?;
+    Some((index, Timestamp(state.get("stage_entered_at")?.as_i64()?)))
 }

@@ -5,12 +5,12 @@ use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    check::Parser,
     digest::{Digest, canonical_json},
     entity::{
         ArtifactKind, ArtifactRef, Content, LayerKind, Layers, ModelContent, ParserContent, ParserFormat,
         RetrievalContent, SamplingContent, ToolsContent,
     },
-    check::Parser,
     render::Template,
 };
 
@@ -51,7 +51,9 @@ impl FromStr for BundleId {
         if text.len() != 32 {
             return Err("a bundle's fingerprint is 32 hexadecimal digits".into());
         }
-        u128::from_str_radix(text, 16).map(Self).map_err(|_| "a bundle's fingerprint is 32 hexadecimal digits".into())
+        u128::from_str_radix(text, 16)
+            .map(Self)
+            .map_err(|_| "a bundle's fingerprint is 32 hexadecimal digits".into())
     }
 }
 
@@ -74,7 +76,8 @@ pub struct Contents(pub HashMap<Digest, Arc<serde_json::Value>>);
 impl Contents {
     /// Reads the content of a version.
     pub fn read(&self, kind: ArtifactKind, digest: &Digest) -> Result<Content, String> {
-        let value = self.0.get(digest).ok_or_else(|| format!("content {} is not held here", digest.short()))?;
+        let value =
+            self.0.get(digest).ok_or_else(|| format!("content {} is not held here", digest.short()))?;
         Content::parse(kind, value)
     }
 }
@@ -171,7 +174,15 @@ impl Bundle {
         };
         let (parser_ref, parser) = match read(LayerKind::OutputParser)? {
             Some((reference, Content::OutputParser(parser))) => (Some(reference), parser),
-            _ => (None, ParserContent { format: ParserFormat::Text, chars_min: None, chars_max: None, strip_fence: false }),
+            _ => (
+                None,
+                ParserContent {
+                    format: ParserFormat::Text,
+                    chars_min: None,
+                    chars_max: None,
+                    strip_fence: false,
+                },
+            ),
         };
         let parser = Parser::compile(&parser).map_err(|reason| InvalidBundle::Content {
             reference: parser_ref.unwrap_or_else(|| layers.0[&LayerKind::Model].clone()),

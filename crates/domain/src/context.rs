@@ -73,7 +73,9 @@ impl Context {
         attributes: Attributes,
     ) -> Result<Self, InvalidContext> {
         let id = |what, id: Option<&str>| match id {
-            Some(id) if id.is_empty() || id.len() > UNIT_BYTES_MAX => Err(InvalidContext::Id { what, bytes: id.len() }),
+            Some(id) if id.is_empty() || id.len() > UNIT_BYTES_MAX => {
+                Err(InvalidContext::Id { what, bytes: id.len() })
+            }
             id => Ok(id.map(Box::from)),
         };
         Ok(Self { session: id("session", session)?, user: id("user", user)?, attributes })

@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn canonical_form_sorts_keys() {
-        let value: serde_json::Value = serde_json::from_str(r#"{"b": 1, "a": {"d": 1, "c": [2, 1]}}"#).unwrap();
+        let value: serde_json::Value =
+            serde_json::from_str(r#"{"b": 1, "a": {"d": 1, "c": [2, 1]}}"#).unwrap();
         assert_eq!(canonical_json(&value), br#"{"a":{"c":[2,1],"d":1},"b":1}"#);
     }
 

@@ -114,6 +114,9 @@ pub struct PairEvidence {
     pub upper: f64,
     /// The logarithm of the wealth against "no worse than the margin".
     pub log_e: f64,
+    /// That margin, in the metric's unit; evidence of before it was kept has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
     /// Its share of the pool.
     pub weight: f64,
 }

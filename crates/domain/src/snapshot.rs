@@ -80,7 +80,10 @@ impl Snapshot {
             match change {
                 Change::Put { key, body } => {
                     let document = Document::from_value(body);
-                    documents.insert(key.clone(), Arc::new(Stored { body: body.clone(), document, revision: number }));
+                    documents.insert(
+                        key.clone(),
+                        Arc::new(Stored { body: body.clone(), document, revision: number }),
+                    );
                 }
                 Change::Retire { key } => {
                     documents.remove(key);
@@ -158,7 +161,9 @@ impl Snapshot {
         let mut versions: Vec<_> = self
             .under("artifact/")
             .filter_map(|document| match document {
-                Document::Artifact(doc) if doc.artifact_kind == kind && doc.name.as_str() == name => Some(doc),
+                Document::Artifact(doc) if doc.artifact_kind == kind && doc.name.as_str() == name => {
+                    Some(doc)
+                }
                 _ => None,
             })
             .collect();

@@ -119,7 +119,8 @@ impl fmt::Display for Millis {
                 return if self.0.is_multiple_of(size) {
                     write!(f, "{} {name}", self.0 / size)
                 } else {
-                    write!(f, "{:.1} {name}", self.0 as f64 / size as f64)
+                    let text = format!("{:.1}", self.0 as f64 / size as f64);
+                    write!(f, "{} {name}", text.trim_end_matches(".0"))
                 };
             }
         }
@@ -146,7 +147,9 @@ mod tests {
 
     #[test]
     fn shares_print_as_percent() {
-        for (ppm, text) in [(50_000, "5%"), (1_000_000, "100%"), (2_500, "0.25%"), (0, "0%"), (333_333, "33.3333%")] {
+        for (ppm, text) in
+            [(50_000, "5%"), (1_000_000, "100%"), (2_500, "0.25%"), (0, "0%"), (333_333, "33.3333%")]
+        {
             assert_eq!(Share::ppm(ppm).to_string(), text);
         }
         assert!(serde_json::from_str::<Share>("1000001").is_err());
@@ -154,8 +157,14 @@ mod tests {
 
     #[test]
     fn spans_print_for_people() {
-        for (ms, text) in [(90_000, "90 s"), (3_600_000, "1 h"), (604_800_000, "7 d"), (999, "999 ms"), (5_400_000, "90 min")]
-        {
+        for (ms, text) in [
+            (90_000, "90 s"),
+            (3_600_000, "1 h"),
+            (604_800_000, "7 d"),
+            (999, "999 ms"),
+            (5_400_000, "90 min"),
+            (3_599_990, "60 min"),
+        ] {
             assert_eq!(Millis(ms).to_string(), text);
         }
     }

@@ -55,7 +55,11 @@ pub(crate) struct View<'a> {
 }
 
 /// The revision at which a session began, that of its first pin, where a feature that it has no pin for is to be resolved at it.
-pub(crate) fn own_revision(pins: &[Pin], feature: &CompiledFeature, head: RevisionNumber) -> Option<RevisionNumber> {
+pub(crate) fn own_revision(
+    pins: &[Pin],
+    feature: &CompiledFeature,
+    head: RevisionNumber,
+) -> Option<RevisionNumber> {
     let is_late = pins.iter().all(|pin| pin.feature != feature.doc.key);
     pins.iter().map(|pin| pin.revision).min().filter(|own| is_late && *own != head)
 }

@@ -126,7 +126,8 @@ impl Controller {
             match tracked.get_mut(&doc.key) {
                 Some(one) => one.analysis.follow(doc),
                 None if doc.state.phase.is_live() => {
-                    let one = Tracked { analysis: Analysis::new(doc), history: History::default(), looked: None };
+                    let one =
+                        Tracked { analysis: Analysis::new(doc), history: History::default(), looked: None };
                     tracked.insert(doc.key.clone(), one);
                 }
                 None => {}
@@ -145,7 +146,8 @@ impl Controller {
         let evidence = one.analysis.evidence(now);
         one.history.look(&evidence);
         let active = self.live.load();
-        let decided = active.snapshot.rollout(&one.analysis.doc().key).filter(|doc| doc.state.phase.is_live()).cloned();
+        let decided =
+            active.snapshot.rollout(&one.analysis.doc().key).filter(|doc| doc.state.phase.is_live()).cloned();
         if let Some(doc) = decided {
             self.act(&active, &doc, &evidence, now).await?;
         }
@@ -154,7 +156,13 @@ impl Controller {
         Ok(())
     }
 
-    async fn act(&self, active: &Active, doc: &RolloutDoc, evidence: &Evidence, now: Timestamp) -> Result<(), Failure> {
+    async fn act(
+        &self,
+        active: &Active,
+        doc: &RolloutDoc,
+        evidence: &Evidence,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         let decided = steer(doc, evidence, now);
         if decided.action == Action::Stay {
             return Ok(());

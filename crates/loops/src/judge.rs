@@ -114,7 +114,8 @@ impl Judge {
         let gone = |reason: &str| Unscored { reason: reason.to_owned(), retry: false };
         let policy = active.snapshot.feature(&job.record.feature).and_then(|feature| feature.judge.clone());
         let policy = policy.ok_or_else(|| gone("feature has no judge any more"))?;
-        let (rubric, model) = artifacts(&active, &policy).ok_or_else(|| gone("rubric or judge model is not held here"))?;
+        let (rubric, model) =
+            artifacts(&active, &policy).ok_or_else(|| gone("rubric or judge model is not held here"))?;
         let provider = self.providers.get(model.provider.as_str());
         let provider =
             provider.ok_or_else(|| gone(&format!("provider \"{}\" is not configured", model.provider)))?;
@@ -130,10 +131,14 @@ impl Judge {
             attempts_max: 1,
             client_wants_usage: false,
         };
-        let answer =
-            provider.chat(&call).await.map_err(|error| Unscored { reason: error.to_string(), retry: true })?;
-        let (value, reason) = verdict(&answer.completion.content)
-            .ok_or_else(|| Unscored { reason: "judge's reply holds no score from 0 to 1".into(), retry: true })?;
+        let answer = provider
+            .chat(&call)
+            .await
+            .map_err(|error| Unscored { reason: error.to_string(), retry: true })?;
+        let (value, reason) = verdict(&answer.completion.content).ok_or_else(|| Unscored {
+            reason: "judge's reply holds no score from 0 to 1".into(),
+            retry: true,
+        })?;
         Ok(ScoreRecord {
             id: format!("judge/{}/{}", policy.rubric, job.record.id),
             interaction: job.record.id.clone(),

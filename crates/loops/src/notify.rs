@@ -165,7 +165,9 @@ impl Notifier {
             tokio::time::sleep(*wait).await;
             match self.post(client, channel, page).await {
                 Posted::Done => return info!("paged {}: {}", channel.key, page.data.title),
-                Posted::Disabled => return error!("channel \"{}\" answered 410 gone; page {} is lost", channel.key, page.id),
+                Posted::Disabled => {
+                    return error!("channel \"{}\" answered 410 gone; page {} is lost", channel.key, page.id);
+                }
                 Posted::Again(reason, longer) => {
                     warn!("channel \"{}\" did not take page {}: {reason}", channel.key, page.id);
                     last = reason;
@@ -182,10 +184,13 @@ impl Notifier {
         };
         let Ok(body) = serde_json::to_string(page) else { return Posted::Disabled };
         let seconds = i64::try_from(self.timer.now_us() / 1_000_000).unwrap_or(i64::MAX);
-        let signed = Webhook::new(secret).and_then(|webhook| webhook.sign(&page.id, seconds, body.as_bytes()));
+        let signed =
+            Webhook::new(secret).and_then(|webhook| webhook.sign(&page.id, seconds, body.as_bytes()));
         let signature = match signed {
             Ok(signature) => signature,
-            Err(refused) => return Posted::Again(format!("secret \"{}\": {refused}", channel.secret_name), None),
+            Err(refused) => {
+                return Posted::Again(format!("secret \"{}\": {refused}", channel.secret_name), None);
+            }
         };
         let sent = client
             .post(&channel.url)
@@ -200,7 +205,8 @@ impl Notifier {
             Ok(answer) if answer.status().is_success() => Posted::Done,
             Ok(answer) if answer.status().as_u16() == 410 => Posted::Disabled,
             Ok(answer) => {
-                let after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+                let after =
+                    answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
                 Posted::Again(format!("status {}", answer.status()), after.map(Duration::from_secs))
             }
             Err(failed) => Posted::Again(failed.without_url().to_string(), None),
@@ -229,7 +235,8 @@ fn pages(revision: &Revision, channel: &ChannelKey, dashboard: &str) -> Vec<Page
 fn kind(revision: &Revision, doc: &RolloutDoc) -> Option<(&'static str, &'static str)> {
     let Cause::Controller { decision } = &revision.body.cause else {
         // What a person did, that person knows; a rollback everybody has to.
-        let back = doc.state.phase == Phase::RolledBack && doc.state.rolled_back.as_ref().is_some_and(|back| !back.rearmed);
+        let back = doc.state.phase == Phase::RolledBack
+            && doc.state.rolled_back.as_ref().is_some_and(|back| !back.rearmed);
         return back.then_some(("rollout.rolled_back", "info"));
     };
     match decision.decided.action {
@@ -261,7 +268,9 @@ fn page(
     let command = (severity == "critical").then(|| format!("serinus rollback {}", doc.key));
     let title = match (kind, &command) {
         ("rollout.rolled_back", _) => format!("{names} taken back {at}: {reason}. Nothing to press."),
-        (_, Some(command)) => format!("YOU: {names} is held since {at}: {reason}. To take it back: {command}"),
+        (_, Some(command)) => {
+            format!("YOU: {names} is held since {at}: {reason}. To take it back: {command}")
+        }
         _ => format!("{names}: {reason}"),
     };
     Page {

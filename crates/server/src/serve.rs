@@ -75,6 +75,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let served = serve(listener, router, parts.shutdown.clone()).await;
     answered.cancel();
     parts.shutdown.cancel();
+    answered.cancel();
     parts.tasks.close();
     if tokio::time::timeout(DRAIN, parts.tasks.wait()).await.is_err() {
         tracing::warn!("stopped with work in hand after {} s", DRAIN.as_secs());
@@ -93,7 +94,7 @@ async fn parts(config: &Config) -> anyhow::Result<Parts> {
         Arc::clone(&store) as _,
         node,
         Some(config.data.join("snapshot.cache")),
-        move || now(),
+        now,
     )
     .await;
     let reports = Arc::new(ReportBoard::new(Some(config.data.join("reports"))));
@@ -210,7 +211,21 @@ fn router(config: &Config, parts: &Parts, gateway: &Arc<Gateway>, auth: &Arc<Aut
     };
     let data_plane =
         serinus_gateway::router(Arc::clone(gateway)).layer(from_fn_with_state(Arc::clone(auth), guard));
-    data_plane.merge(serinus_control::router(control))
+    data_plane.merge(metrics(gateway, auth)).merge(serinus_control::router(control))
+}
+
+/// Counters for Prometheus, for whoever may read.
+fn metrics(gateway: &Arc<Gateway>, auth: &Arc<Authenticator>) -> Router {
+    const TEXT: [(axum::http::HeaderName, &str); 1] =
+        [(axum::http::header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let (gateway, auth) = (Arc::clone(gateway), Arc::clone(auth));
+    let answer = move |headers: axum::http::HeaderMap| async move {
+        match auth.check(&headers, Scope::Read).await {
+            Ok(_) => (TEXT, gateway.counters().prometheus_text()).into_response(),
+            Err(refused) => (refused.status(), refused.to_string()).into_response(),
+        }
+    };
+    Router::new().route("/metrics", axum::routing::get(answer))
 }
 
 /// Who may use the data plane, in the error shape of the surface that is asked.
@@ -218,7 +233,7 @@ async fn guard(State(auth): State<Arc<Authenticator>>, request: Request, next: N
     let path = request.uri().path();
     let ofrep = path.starts_with("/ofrep/");
     // A browser asks before it calls, without credentials; the answer holds nothing.
-    if request.method() == axum::http::Method::OPTIONS || path == "/metrics" {
+    if request.method() == axum::http::Method::OPTIONS {
         return next.run(request).await;
     }
     let scope = if ofrep { Scope::Evaluate } else { Scope::Invoke };

@@ -74,7 +74,11 @@ impl Api {
     /// A request with a body of bytes, to a path from the root. On a connection of its own: a server that refuses a body which
     /// is too large closes it, and the next request must not find that out.
     pub async fn raw(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Answer {
-        let request = self.request(method, path).header("content-type", "application/json").header("connection", "close").body(body);
+        let request = self
+            .request(method, path)
+            .header("content-type", "application/json")
+            .header("connection", "close")
+            .body(body);
         self.send(request).await
     }
 

@@ -2,7 +2,11 @@
 //! Knows nothing of the inside of Serinus: what it cannot see over HTTP, the command line or the disk, no user can see either.
 //! What fails in here fails the test that asked for it, so it panics.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "dev only: a peer that cannot do its part ends the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "dev only: a peer that cannot do its part ends the test"
+)]
 
 mod api;
 mod provider;

@@ -73,7 +73,8 @@ impl ScriptedProvider {
     /// From now on `model` judges: the score of a (question, answer).
     pub fn judges(&self, model: &str, score: impl Fn(&str, &str) -> f64 + Send + Sync + 'static) {
         self.on(model, move |call| {
-            let (question, answer) = judged(&call.question).expect("a judge's prompt with question and answer");
+            let (question, answer) =
+                judged(&call.question).expect("a judge's prompt with question and answer");
             Reply::score(score(question, answer))
         });
     }
@@ -91,11 +92,16 @@ impl ScriptedProvider {
 
 async fn answer(State(stage): State<Arc<Mutex<Stage>>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let body: Value = serde_json::from_slice(&body).expect("a JSON body from the gateway");
-    let asked = body["messages"].as_array().and_then(|all| all.iter().rev().find(|message| message["role"] == "user"));
+    let asked = body["messages"]
+        .as_array()
+        .and_then(|all| all.iter().rev().find(|message| message["role"] == "user"));
     let call = Call {
         model: body["model"].as_str().unwrap_or_default().to_owned(),
         question: asked.and_then(|message| message["content"].as_str()).unwrap_or_default().to_owned(),
-        authorization: headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned),
+        authorization: headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
         body,
     };
     let (script, id) = {

@@ -32,7 +32,13 @@ enum End {
 impl Reply {
     /// This text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), status: 200, first_after: Duration::ZERO, between: Duration::ZERO, end: End::Done }
+        Self {
+            text: text.into(),
+            status: 200,
+            first_after: Duration::ZERO,
+            between: Duration::ZERO,
+            end: End::Done,
+        }
     }
 
     /// This HTTP status with an error body.
@@ -81,13 +87,18 @@ impl Reply {
             std::future::pending::<Infallible>().await;
         }
         if self.status != 200 {
-            let error = json!({"message": self.text, "type": "server_error", "param": null, "code": "scripted"});
-            return response(self.status, "application/json", Body::from(json!({"error": error}).to_string()));
+            let error =
+                json!({"message": self.text, "type": "server_error", "param": null, "code": "scripted"});
+            return response(
+                self.status,
+                "application/json",
+                Body::from(json!({"error": error}).to_string()),
+            );
         }
         let usage = usage(request, &self.text);
         if request["stream"] == true {
             let wants_usage = request["stream_options"]["include_usage"] == true;
-            let frames = frames(id, model, &self.text, wants_usage.then_some(usage));
+            let frames = frames(id, model, &self.text, wants_usage.then_some(&usage));
             return response(200, "text/event-stream", Body::from_stream(self.paced_frames(frames)));
         }
         let message = json!({"role": "assistant", "content": self.text, "refusal": null});
@@ -125,7 +136,7 @@ fn response(status: u16, kind: &str, body: Body) -> Response<Body> {
 }
 
 /// The frames of a stream, a word each.
-fn frames(id: &str, model: &str, text: &str, usage: Option<Value>) -> Vec<String> {
+fn frames(id: &str, model: &str, text: &str, usage: Option<&Value>) -> Vec<String> {
     let frame = |choices: Value, usage: Option<&Value>| {
         let mut chunk = json!({
             "id": id, "object": "chat.completion.chunk", "created": 1_700_000_000, "model": model,
@@ -137,13 +148,16 @@ fn frames(id: &str, model: &str, text: &str, usage: Option<Value>) -> Vec<String
         format!("data: {chunk}\n\n")
     };
     let delta = |delta: Value, finish: Option<&str>| {
-        frame(json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]), usage.as_ref().map(|_| &Value::Null))
+        frame(
+            json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]),
+            usage.map(|_| &Value::Null),
+        )
     };
     let words = text.split_inclusive(' ').map(|word| delta(json!({"content": word}), None));
     let mut frames = vec![delta(json!({"role": "assistant", "content": ""}), None)];
     frames.extend(words);
     frames.push(delta(json!({}), Some("stop")));
-    frames.extend(usage.as_ref().map(|usage| frame(json!([]), Some(usage))));
+    frames.extend(usage.map(|usage| frame(json!([]), Some(usage))));
     frames.push("data: [DONE]\n\n".to_owned());
     frames
 }

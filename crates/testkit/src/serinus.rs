@@ -128,9 +128,15 @@ impl Serinus {
 
     /// Asks it to stop and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).expect("a running server");
+        let id = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw)
+            .expect("a running server");
         kill_process(id, Signal::TERM).expect("a signal that can be sent");
-        let ended = tokio::time::timeout(STOP_MAX, self.child.wait()).await.expect("a server that stops when asked");
+        let ended =
+            tokio::time::timeout(STOP_MAX, self.child.wait()).await.expect("a server that stops when asked");
         ended.expect("an exit status")
     }
 
@@ -161,7 +167,8 @@ impl Serinus {
     /// Runs a command of its command line, which finds it by its data directory.
     pub async fn cli(&self, args: &[&str]) -> Printed {
         let mut command = self.launch.command();
-        let out = command.args(args).env("SERINUS_DATA", self.data()).output().await.expect("the binary runs");
+        let out =
+            command.args(args).env("SERINUS_DATA", self.data()).output().await.expect("the binary runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         Printed { code: out.status.code(), out: text(out.stdout), err: text(out.stderr) }
     }

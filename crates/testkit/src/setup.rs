@@ -38,7 +38,8 @@ impl Api {
 
     /// A judge: its rubric and model, asked for every answer.
     pub async fn judge(&self, model: &str, deadline_ms: u64) -> Value {
-        let rubric = self.artifact("rubric", "helpful", json!({"instructions": "Is the answer helpful?"})).await;
+        let rubric =
+            self.artifact("rubric", "helpful", json!({"instructions": "Is the answer helpful?"})).await;
         let model = self.model(model).await;
         json!({"rubric": rubric, "model": model, "rate_ppm": 1_000_000, "deadline_ms": deadline_ms})
     }
@@ -61,7 +62,8 @@ impl Api {
     /// Every revision of the log, oldest first.
     pub async fn revisions(&self) -> Vec<Value> {
         let latest = self.get("/revisions?limit=200").await;
-        let mut numbers: Vec<_> = latest["revisions"].as_array().into_iter().flatten().map(|one| one["number"].clone()).collect();
+        let mut numbers: Vec<_> =
+            latest["revisions"].as_array().into_iter().flatten().map(|one| one["number"].clone()).collect();
         numbers.reverse();
         let mut revisions = Vec::new();
         for number in numbers {

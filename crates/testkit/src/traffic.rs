@@ -59,7 +59,11 @@ impl Turn {
 }
 
 /// Does `one` for each item, so many at a time; answers in the order of the items.
-pub async fn crowd<I, T, F>(items: impl IntoIterator<Item = I>, at_a_time: usize, one: impl FnMut(I) -> F) -> Vec<T>
+pub async fn crowd<I, T, F>(
+    items: impl IntoIterator<Item = I>,
+    at_a_time: usize,
+    one: impl FnMut(I) -> F,
+) -> Vec<T>
 where
     F: Future<Output = T>,
 {

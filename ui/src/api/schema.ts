@@ -547,6 +547,34 @@ export interface components {
          * @enum {string}
          */
         Access: "open" | "administrator" | "token";
+        /** @description What is to happen to a rollout. */
+        Action: {
+            /** @enum {string} */
+            type: "stay";
+        } | {
+            /** @enum {string} */
+            type: "advance";
+        } | {
+            /** @enum {string} */
+            type: "complete";
+        } | {
+            /** @description Why. */
+            reason: components["schemas"]["HoldReason"];
+            /** @enum {string} */
+            type: "hold";
+        } | {
+            /** @enum {string} */
+            type: "resume";
+        } | {
+            /** @description Where; absent where it was not one category. */
+            category?: string | null;
+            /** @description What fired. */
+            metric: components["schemas"]["Metric"];
+            /** @description Whom it touches. */
+            reach: components["schemas"]["Reach"];
+            /** @enum {string} */
+            type: "roll_back";
+        };
         /** @description Where a revision is in effect. */
         Activation: {
             /** @description Of those, how many serve the revision or a later one. */
@@ -878,8 +906,8 @@ export interface components {
         };
         /** @description What the controller decided. */
         Decided: {
-            /** @description What was to happen: `{"type": "advance"}` and the like. */
-            action: Record<string, never>;
+            /** @description What was to happen. */
+            action: components["schemas"]["Action"];
             /** @description Why, as a sentence. */
             reason: string;
             /** @description The verdict. */
@@ -1471,8 +1499,8 @@ export interface components {
         };
         /** @description Something that waits for a person. */
         Need: {
-            /** @description What answers it. */
-            command: string;
+            /** @description The commands that answer it: one of them, the likeliest first. */
+            commands: string[];
             /** @description What is the matter. */
             sentence: string;
             /** @description What it is about. */
@@ -1565,6 +1593,11 @@ export interface components {
              * @description Lower end of its confidence sequence.
              */
             lower: number;
+            /**
+             * Format: double
+             * @description That margin, in the metric's unit; absent in evidence of before it was kept.
+             */
+            margin?: number | null;
             /** @description What is compared. */
             metric: components["schemas"]["Metric"];
             /**
@@ -2022,12 +2055,12 @@ export interface components {
         RolloutSummary: {
             /**
              * Format: double
-             * @description Evidence of harm.
+             * @description Evidence of harm; in shadow the pairs', because nobody has been served anything.
              */
             e?: number | null;
             /**
              * Format: double
-             * @description Evidence at which it is taken back.
+             * @description Evidence at which it is taken back; in shadow, at which the stage stops it.
              */
             e_limit: number;
             /**
@@ -2356,6 +2389,11 @@ export interface components {
         StageStatus: "done" | "current" | "next" | "skipped";
         /** @description A stage with where it stands. */
         StageView: components["schemas"]["Stage"] & {
+            /**
+             * Format: int64
+             * @description When it was entered; none where it was not.
+             */
+            entered_at?: number | null;
             /** @description Where it stands. */
             status: components["schemas"]["StageStatus"];
         };

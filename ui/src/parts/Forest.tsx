@@ -98,8 +98,7 @@ function Row({ row, chosen, choose, toggle }: RowProps) {
   const picked = chosen?.metric === metric && chosen.category === category;
   return (
     <tr
-      className={`forest-row state-${row.state}${category === null ? "" : " forest-category"}`}
-      aria-selected={picked}
+      className={`forest-row state-${row.state}${category === null ? "" : " forest-category"}${picked ? " forest-picked" : ""}`}
     >
       <th scope="row">
         <button

@@ -136,6 +136,8 @@ shape! {
         upper: f64,
         /// The logarithm of the wealth against "no worse than the margin".
         log_e: f64,
+        /// That margin, in the metric's unit; absent in evidence of before it was kept.
+        margin: Option<f64>,
         /// Its share of the pool.
         weight: f64,
     }
@@ -356,7 +358,8 @@ mod tests {
         let mut absolute = guardrail();
         absolute["limit"] = json!({ "worse_than": { "limit_ppm": 1 } });
         let pairs = json!({
-            "metric": "cost", "sessions": 1, "pairs": 2, "difference": 0.0, "lower": 0.0, "upper": 0.0, "log_e": 0.0, "weight": 1.0,
+            "metric": "cost", "sessions": 1, "pairs": 2, "difference": 0.0, "lower": 0.0, "upper": 0.0, "log_e": 0.0,
+            "margin": 0.02, "weight": 1.0,
         });
         check::<serinus_domain::evidence::Evidence, Evidence>(json!({
             "rollout": "r", "analysis_version": 1, "at": 1, "watermark": { "record": 1, "units": { "fast": 1 }, "ledger": null },

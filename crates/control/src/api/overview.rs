@@ -22,8 +22,8 @@ pub struct Need {
     pub subject: String,
     /// What is the matter.
     pub sentence: String,
-    /// What answers it.
-    pub command: String,
+    /// The commands that answer it: one of them, the likeliest first.
+    pub commands: Vec<String>,
 }
 
 /// One page's worth.
@@ -84,7 +84,7 @@ fn held(app: &App, active: &Active) -> Vec<Need> {
     held.map(|doc| Need {
         subject: doc.key.to_string(),
         sentence: summary(app, doc).sentence,
-        command: format!("serinus rollout resume {0}, or serinus rollback {0}", doc.key),
+        commands: ["rollout resume", "rollback"].map(|verb| format!("serinus {verb} {}", doc.key)).into(),
     })
     .collect()
 }
@@ -97,7 +97,7 @@ fn lagging(nodes: &[NodeReport], head: RevisionNumber) -> Vec<Need> {
         .map(|(node, reason)| Need {
             subject: node.node.clone(),
             sentence: format!("Serves revision {} of {head}: {reason}", node.revision),
-            command: format!("serinus revision show {}", node.revision.next()),
+            commands: vec![format!("serinus revision show {}", node.revision.next())],
         })
         .collect()
 }
@@ -106,7 +106,7 @@ fn broken(active: &Active) -> Vec<Need> {
     let need = |diagnostic: &serinus_domain::compile::Diagnostic| Need {
         subject: diagnostic.subject.clone(),
         sentence: diagnostic.reason.clone(),
-        command: "serinus doctor".into(),
+        commands: vec!["serinus doctor".into()],
     };
     active.compiled.diagnostics.iter().map(need).collect()
 }

@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::{
     evidence,
     interactions::InteractionView,
-    rollouts::{find, view},
+    rollouts::{find, summary},
     words::{Arm, Metric, Verdict},
 };
 use crate::{
@@ -287,7 +287,7 @@ pub(crate) async fn report(
     _: Reader,
     Key(key): Key<RolloutKey>,
 ) -> Result<Json<ReportView>, ApiError> {
-    let sentence = view(&app, find(&app.active().snapshot, &key)?).sentence;
+    let sentence = summary(&app, find(&app.active().snapshot, &key)?).sentence;
     let events = app.timeline.of(app.store(), &DocKey::rollout(&key)).await?;
     let worst = InteractionFilter {
         rollout: Some(key.clone()),

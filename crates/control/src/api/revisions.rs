@@ -13,7 +13,10 @@ use serinus_domain::{
 use serinus_store::LogReader;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{evidence::Evidence, words::Verdict};
+use super::{
+    evidence::Evidence,
+    words::{HoldReason, Metric, Reach, Verdict},
+};
 use crate::{
     error::ApiError,
     extract::{Key, Params, Reader},
@@ -172,14 +175,43 @@ pub struct Decision {
     pub evidence: Evidence,
 }
 
+/// What is to happen to a rollout.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Debug, serde::Deserialize))]
+#[schema(as = Action)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ActionShape {
+    /// Nothing.
+    Stay,
+    /// It goes to its next stage.
+    Advance,
+    /// Its last stage is over.
+    Complete,
+    /// Its share freezes.
+    Hold {
+        /// Why.
+        reason: HoldReason,
+    },
+    /// An automatic hold is over.
+    Resume,
+    /// It is taken back.
+    RollBack {
+        /// Whom it touches.
+        reach: Reach,
+        /// What fired.
+        metric: Metric,
+        /// Where; absent where it was not one category.
+        category: Option<String>,
+    },
+}
+
 /// What the controller decided.
 #[derive(ToSchema)]
 pub struct Decided {
     /// The verdict.
     pub verdict: Verdict,
-    /// What was to happen: `{"type": "advance"}` and the like.
-    #[schema(value_type = Object)]
-    pub action: Value,
+    /// What was to happen.
+    pub action: ActionShape,
     /// Why, as a sentence.
     pub reason: String,
 }
@@ -257,4 +289,31 @@ pub(crate) async fn get(
     let before = number.checked_sub(1).map(RevisionNumber).ok_or_else(unknown)?;
     let found = LogReader::read(app.store(), before, 1).await?;
     found.into_iter().next().map(Json).ok_or_else(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use serinus_domain::decide::Action;
+
+    use super::*;
+
+    #[test]
+    fn actions_have_the_documented_shape() {
+        for (written, shape) in [
+            (json!({ "type": "stay" }), "Stay"),
+            (json!({ "type": "advance" }), "Advance"),
+            (json!({ "type": "complete" }), "Complete"),
+            (json!({ "type": "hold", "reason": "sample_ratio" }), "Hold"),
+            (json!({ "type": "resume" }), "Resume"),
+            (
+                json!({ "type": "roll_back", "reach": "next_turn", "metric": "cost", "category": "billing" }),
+                "RollBack",
+            ),
+        ] {
+            let stored: Action = serde_json::from_value(written).unwrap();
+            let read: ActionShape = serde_json::from_value(serde_json::to_value(stored).unwrap()).unwrap();
+            assert!(format!("{read:?}").starts_with(shape), "{read:?}");
+        }
+    }
 }

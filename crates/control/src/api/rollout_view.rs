@@ -1,5 +1,7 @@
 //! A rollout as it is shown: where it is, what it says, what it waits for. Pure, from documents and evidence.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serinus_domain::{
     decide::{self, Gate},
@@ -15,7 +17,7 @@ use super::{
     rollout_spec::{SpecView, StageBody},
     words::{HoldReason, Metric, Phase, Reach, StageKind, Verdict},
 };
-use crate::sentence::sentence;
+use crate::sentence::{harm_of, sentence};
 
 /// Where a stage stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -57,6 +59,9 @@ pub struct StageView {
     pub spec: StageBody,
     /// Where it stands.
     pub status: StageStatus,
+    /// When it was entered; none where it was not.
+    #[schema(value_type = Option<i64>)]
+    pub entered_at: Option<Timestamp>,
 }
 
 /// A hold.
@@ -186,8 +191,13 @@ pub struct RolloutView {
 }
 
 impl RolloutView {
-    /// A rollout as of `now`.
-    pub fn new(doc: &RolloutDoc, evidence: Option<&Evidence>, now: Timestamp) -> Self {
+    /// A rollout as of `now`. `entered` says when it came to the stages before the present one.
+    pub fn new(
+        doc: &RolloutDoc,
+        evidence: Option<&Evidence>,
+        entered: &BTreeMap<usize, Timestamp>,
+        now: Timestamp,
+    ) -> Self {
         let gate = gate(doc, evidence, now);
         Self {
             key: doc.key.clone(),
@@ -199,7 +209,7 @@ impl RolloutView {
                 entered_at: doc.state.stage_entered_at,
                 age_ms: doc.stage_age(doc.state.ended_at.unwrap_or(now)),
             }),
-            stages: stages(doc),
+            stages: stages(doc, entered),
             hold: doc.state.hold.as_ref().map(Into::into),
             rolled_back: doc.state.rolled_back.as_ref().map(Into::into),
             spec: (&doc.spec).into(),
@@ -209,7 +219,7 @@ impl RolloutView {
             sentence: sentence(doc, evidence, gate.as_ref(), now),
             gate: gate.as_ref().map(Into::into),
             evidence: evidence.cloned(),
-            e_limit: e_limit(doc),
+            e_limit: limit_of(doc.spec.alpha),
             report_at: evidence.map(|evidence| evidence.at),
         }
     }
@@ -222,11 +232,12 @@ fn gate(doc: &RolloutDoc, evidence: Option<&Evidence>, now: Timestamp) -> Option
     })
 }
 
-fn e_limit(doc: &RolloutDoc) -> f64 {
-    1.0 / doc.spec.alpha.probability().max(1e-6)
+/// The evidence at which an error budget is spent.
+fn limit_of(alpha: Share) -> f64 {
+    1.0 / alpha.probability().max(1e-6)
 }
 
-fn stages(doc: &RolloutDoc) -> Vec<StageView> {
+fn stages(doc: &RolloutDoc, entered: &BTreeMap<usize, Timestamp>) -> Vec<StageView> {
     let live = doc.state.phase.is_live();
     let completed = doc.state.phase == serinus_domain::entity::Phase::Completed;
     let status = |index: usize| match index.cmp(&doc.state.stage) {
@@ -240,7 +251,11 @@ fn stages(doc: &RolloutDoc) -> Vec<StageView> {
         .stages
         .iter()
         .enumerate()
-        .map(|(index, spec)| StageView { spec: spec.into(), status: status(index) })
+        .map(|(index, spec)| {
+            let now = doc.state.stage_entered_at.filter(|_| index == doc.state.stage);
+            let entered_at = now.or_else(|| entered.get(&index).copied());
+            StageView { spec: spec.into(), status: status(index), entered_at }
+        })
         .collect()
 }
 
@@ -280,9 +295,9 @@ pub struct RolloutSummary {
     pub sentence: String,
     /// Why, in its author's words.
     pub message: String,
-    /// Evidence of harm.
+    /// Evidence of harm; in shadow the pairs', because nobody has been served anything.
     pub e: Option<f64>,
-    /// Evidence at which it is taken back.
+    /// Evidence at which it is taken back; in shadow, at which the stage stops it.
     pub e_limit: f64,
     /// When it started.
     #[schema(value_type = Option<i64>)]
@@ -295,6 +310,8 @@ pub struct RolloutSummary {
 impl RolloutSummary {
     /// A rollout as of `now`.
     pub fn new(doc: &RolloutDoc, evidence: Option<&Evidence>, now: Timestamp) -> Self {
+        let in_shadow =
+            doc.stage().is_some_and(|stage| stage.kind == serinus_domain::entity::StageKind::Shadow);
         Self {
             key: doc.key.clone(),
             features: doc.spec.change.keys().cloned().collect(),
@@ -304,8 +321,8 @@ impl RolloutSummary {
             share_ppm: doc.state.share,
             sentence: sentence(doc, evidence, gate(doc, evidence, now).as_ref(), now),
             message: doc.spec.message.clone(),
-            e: evidence.map(|evidence| evidence.e),
-            e_limit: e_limit(doc),
+            e: evidence.map(|evidence| harm_of(doc, evidence)),
+            e_limit: limit_of(if in_shadow { doc.spec.alpha_shadow } else { doc.spec.alpha }),
             started_at: doc.state.started_at,
             ended_at: doc.state.ended_at,
         }

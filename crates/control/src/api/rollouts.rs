@@ -1,6 +1,6 @@
 //! Rollouts: starting, listing, showing, and moving them by hand. What each verb comes to is the domain's word.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -90,7 +90,7 @@ async fn begin(
         let Base { snapshot, contents } = at_head(app).await?;
         let now = app.now();
         let (doc, _, warnings) = decide::start(&snapshot, &contents, request, now)?;
-        let rollout = RolloutView::new(&doc, None, now);
+        let rollout = RolloutView::new(&doc, None, &BTreeMap::new(), now);
         return Ok(Json(Started { rollout, warnings, revision: None, activation: None }).into_response());
     }
     let done = commit(app, who, OnConflict::Tell, |Base { snapshot, contents }, now| {
@@ -99,15 +99,17 @@ async fn begin(
     })
     .await?;
     let (doc, warnings) = done.value;
-    let rollout = view(app, &doc);
+    let rollout = view(app, &doc).await;
     let started = Started { rollout, warnings, revision: done.revision, activation: done.activation };
     Ok((StatusCode::CREATED, Json(started)).into_response())
 }
 
 /// A rollout as of now, with the latest evidence.
-pub(crate) fn view(app: &App, doc: &RolloutDoc) -> RolloutView {
+pub(crate) async fn view(app: &App, doc: &RolloutDoc) -> RolloutView {
     let report = app.control.reports.get(&doc.key);
-    RolloutView::new(doc, report.as_ref().map(|report| &report.evidence), app.now())
+    // After a command this is what came of it: a log that cannot be read now must not make that an error.
+    let entered = app.timeline.stages(app.store(), &doc.key).await.unwrap_or_default();
+    RolloutView::new(doc, report.as_ref().map(|report| &report.evidence), &entered, app.now())
 }
 
 /// A rollout in a list, as of now.
@@ -155,7 +157,7 @@ pub(crate) async fn get(
     Key(key): Key<RolloutKey>,
 ) -> Result<Json<RolloutView>, ApiError> {
     let active = app.active();
-    Ok(Json(view(&app, find(&active.snapshot, &key)?)))
+    Ok(Json(view(&app, find(&active.snapshot, &key)?).await))
 }
 
 /// What goes with a verb.
@@ -182,8 +184,8 @@ pub struct Moved {
     pub activation: Option<Activation>,
 }
 
-fn moved(app: &App, key: &RolloutKey, done: Committed<()>) -> Result<Json<Moved>, ApiError> {
-    let rollout = view(app, find(&done.snapshot, key)?);
+async fn moved(app: &App, key: &RolloutKey, done: Committed<()>) -> Result<Json<Moved>, ApiError> {
+    let rollout = view(app, find(&done.snapshot, key)?).await;
     Ok(Json(Moved { revision: done.revision, rollout, activation: done.activation }))
 }
 
@@ -207,7 +209,7 @@ async fn carry_out(
         Ok(Plan::new(draft, ()))
     })
     .await?;
-    moved(app, key, done)
+    moved(app, key, done).await
 }
 
 /// Two people who press "advance" on the same stage advance it once.

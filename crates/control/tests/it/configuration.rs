@@ -118,3 +118,35 @@ async fn the_dashboard_and_the_description_are_served() {
         page.refused(404, "request.unknown_path");
     }
 }
+
+#[tokio::test]
+async fn a_key_with_a_dot_is_a_page_and_not_a_file() {
+    let world = World::open().await;
+    let front = world.ask(Who::Local, Method::GET, "/", &Value::Null).await;
+    // A build without Node.js has no dashboard.
+    let page = front.status.as_u16();
+    for (path, status) in [
+        ("/artifacts/model/qwen2.5-7b", page),
+        ("/f/a.b", page),
+        ("/r/x.y", page),
+        ("/revisions/7", page),
+        ("/interactions", page),
+        ("/setup", page),
+        ("/assets/gone.js", 404),
+        ("/robots.txt", 404),
+        ("/artifactsx", 404),
+        ("/api/v1/nothing", 404),
+    ] {
+        let reply = world.ask(Who::Local, Method::GET, path, &Value::Null).await;
+        assert_eq!(reply.status.as_u16(), status, "{path}");
+        assert_eq!(status == 200, reply.text == front.text && page == 200, "{path}");
+    }
+    if page == 200 {
+        let policy = front.headers["content-security-policy"].to_str().unwrap();
+        assert!(!policy.contains("unsafe") && !policy.contains("data:"), "{policy}");
+        assert!(
+            !front.text.contains("<style") && !front.text.contains("style="),
+            "the policy would refuse it"
+        );
+    }
+}

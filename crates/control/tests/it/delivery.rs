@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use serde_json::{Value, json};
 use serinus_domain::{
-    evidence::{ArmCounts, Evidence},
+    evidence::{ArmCounts, Evidence, ShadowEvidence},
     id::RolloutKey,
     report::Report,
     units::Timestamp,
@@ -66,16 +66,25 @@ async fn a_rollout_is_shown_with_its_stages_and_moves() {
 async fn verbs_move_a_rollout_and_say_so() {
     let world = World::open().await.with_rollout().await;
     let verb = |verb: &str| format!("/rollouts/support-1/{verb}");
+    let hour = 3_600_000_000;
+    world.clock.fetch_add(hour, Ordering::SeqCst);
     let held = world.post(&verb("hold"), json!({ "message": "looks odd" })).await.expect(200);
     assert_eq!(held["rollout"]["hold"]["reason"], "operator");
     let needs = world.get("/overview").await["needs"].clone();
     assert_eq!(needs[0]["subject"], "support-1");
-    assert!(needs[0]["command"].as_str().unwrap().contains("serinus rollout resume support-1"), "{needs}");
+    let commands = json!(["serinus rollout resume support-1", "serinus rollback support-1"]);
+    assert_eq!(needs[0]["commands"], commands);
     world.post(&verb("advance"), json!({})).await.refused(409, "rollout.held");
     world.post(&verb("resume"), Value::Null).await.expect(200);
     world.post(&verb("resume"), Value::Null).await.refused(409, "rollout.not_held");
+    world.clock.fetch_add(hour, Ordering::SeqCst);
     let advanced = world.post(&verb("advance"), json!({ "stage": "canary" })).await.expect(200);
     assert_eq!(advanced["rollout"]["stage"]["kind"], "ab");
+    let stages = &advanced["rollout"]["stages"];
+    assert_eq!(stages[0]["entered_at"], held["rollout"]["started_at"], "a hold is no new entry");
+    assert_eq!(stages[1]["entered_at"], advanced["rollout"]["stage"]["entered_at"]);
+    assert_eq!(stages[1]["entered_at"], world.clock.load(Ordering::SeqCst));
+    assert_eq!(stages[2]["entered_at"], Value::Null);
     // The second of two people who pressed the same button.
     world.post(&verb("advance"), json!({ "stage": "canary" })).await.refused(409, "rollout.stage_moved");
     world.post(&verb("rearm"), json!({})).await.refused(409, "rollout.not_rolled_back");
@@ -164,4 +173,18 @@ async fn the_sentence_and_the_list_follow_the_report() {
         (&row["e"], &row["e_limit"], &row["sentence"]),
         (&json!(0.4), &json!(20.0), &view["sentence"])
     );
+}
+
+#[tokio::test]
+async fn in_shadow_the_pairs_evidence_is_what_counts() {
+    let world = World::open().await.with_feature().await;
+    let mut body = change();
+    body["from"] = json!("shadow");
+    world.post("/rollouts", body).await.expect(201);
+    let shadow = ShadowEvidence { pairs: 40, e: 7.5, ..ShadowEvidence::default() };
+    let evidence = Evidence { e: 0.4, shadow: Some(shadow), ..Evidence::default() };
+    let report = Report { evidence, ..Report::default() };
+    world.reports.put(&RolloutKey::new("support-1").unwrap(), Arc::new(report));
+    let row = world.get("/rollouts").await["rollouts"][0].clone();
+    assert_eq!((&row["stage"], &row["e"], &row["e_limit"]), (&json!("shadow"), &json!(7.5), &json!(100.0)));
 }

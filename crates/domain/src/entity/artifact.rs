@@ -125,7 +125,11 @@ impl fmt::Debug for ArtifactRef {
 impl FromStr for ArtifactRef {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let shape = || format!("\"{text}\" is no artifact version: write kind/name@version, as in system_prompt/support@7");
+        let shape = || {
+            format!(
+                "\"{text}\" is no artifact version: write kind/name@version, as in system_prompt/support@7"
+            )
+        };
         let (kind, rest) = text.split_once('/').ok_or_else(shape)?;
         let (name, version) = rest.rsplit_once('@').ok_or_else(shape)?;
         let version = version.parse().ok().filter(|version| *version > 0).ok_or_else(shape)?;
@@ -234,9 +238,16 @@ impl Layers {
     }
 
     /// The layers in which `other` differs from this, as (kind, here, there).
-    pub fn differences<'a>(&'a self, other: &'a Self) -> Vec<(LayerKind, Option<&'a ArtifactRef>, Option<&'a ArtifactRef>)> {
+    pub fn differences<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> Vec<(LayerKind, Option<&'a ArtifactRef>, Option<&'a ArtifactRef>)> {
         let differs = |kind: &LayerKind| self.get(*kind) != other.get(*kind);
-        LayerKind::ALL.into_iter().filter(differs).map(|kind| (kind, self.get(kind), other.get(kind))).collect()
+        LayerKind::ALL
+            .into_iter()
+            .filter(differs)
+            .map(|kind| (kind, self.get(kind), other.get(kind)))
+            .collect()
     }
 }
 
@@ -249,15 +260,25 @@ mod tests {
         for text in ["system_prompt/support@7", "rubric/helpful@1", "model/gpt-4o-2024-08-06@12"] {
             assert_eq!(text.parse::<ArtifactRef>().unwrap().to_string(), text);
         }
-        for bad in ["support@7", "system_prompt/support", "system_prompt/support@0", "prompt/support@1", "model/a b@1"] {
+        for bad in [
+            "support@7",
+            "system_prompt/support",
+            "system_prompt/support@0",
+            "prompt/support@1",
+            "model/a b@1",
+        ] {
             assert!(bad.parse::<ArtifactRef>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn layers_are_keyed_by_name_in_json() {
-        let layers: Layers = serde_json::from_str(r#"{"model":"model/a@1","sampling":"sampling/s@2"}"#).unwrap();
+        let layers: Layers =
+            serde_json::from_str(r#"{"model":"model/a@1","sampling":"sampling/s@2"}"#).unwrap();
         assert_eq!(layers.get(LayerKind::Sampling).unwrap().version, 2);
-        assert_eq!(serde_json::to_string(&layers).unwrap(), r#"{"model":"model/a@1","sampling":"sampling/s@2"}"#);
+        assert_eq!(
+            serde_json::to_string(&layers).unwrap(),
+            r#"{"model":"model/a@1","sampling":"sampling/s@2"}"#
+        );
     }
 }

@@ -97,7 +97,9 @@ impl Metric {
     /// Whether a unit's outcome lies between 0 and 1 whatever the traffic.
     pub const fn is_share(self) -> bool {
         match self {
-            Self::ErrorRate | Self::InvalidOutput | Self::RefusalRate | Self::Quality | Self::ThumbsDown => true,
+            Self::ErrorRate | Self::InvalidOutput | Self::RefusalRate | Self::Quality | Self::ThumbsDown => {
+                true
+            }
             Self::TtftP95 | Self::LatencyP95 | Self::OutputTokens | Self::Cost => false,
         }
     }

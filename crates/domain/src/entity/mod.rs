@@ -19,20 +19,20 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use artifact::{ArtifactDoc, ArtifactKind, ArtifactRef, Layers, LayerKind, Requirement};
+pub use artifact::{ArtifactDoc, ArtifactKind, ArtifactRef, LayerKind, Layers, Requirement};
 pub use channel::ChannelDoc;
 pub use combination::{CombinationDoc, Proof};
 pub use condition::Condition;
 pub use feature::{BucketBy, CallerSystem, FeatureDoc, FeatureRule, JudgePolicy, OffAnswer};
 pub use flag::{FlagDoc, FlagKind, FlagRule, Serve, WeightedVariant};
 pub use layer::{
-    Content, ModelContent, ParserContent, ParserFormat, PromptContent, RetrievalContent, RubricContent, SamplingContent,
-    ToolsContent, VariableDecl, VariableType,
+    Content, ModelContent, ParserContent, ParserFormat, PromptContent, RetrievalContent, RubricContent,
+    SamplingContent, ToolsContent, VariableDecl, VariableType,
 };
 pub use metric::{Clock, Direction, Metric, Tier};
 pub use rollout::{
-    GuardrailAction, GuardrailLimit, GuardrailSpec, Hold, HoldReason, Phase, Reach, RolledBack, RolloutDoc, RolloutSpec,
-    RolloutState, StageKind, StageSpec, Trust,
+    GuardrailAction, GuardrailLimit, GuardrailSpec, Hold, HoldReason, Phase, Reach, RolledBack, RolloutDoc,
+    RolloutSpec, RolloutState, StageKind, StageSpec, Trust,
 };
 
 use crate::id::{ChannelKey, FeatureKey, FlagKey, RolloutKey};

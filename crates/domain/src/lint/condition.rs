@@ -20,7 +20,11 @@ fn walk(condition: &Condition, depth: usize, count: &mut usize) -> Result<(), St
         return Err(format!("condition has more than {CONDITIONS_MAX} parts: use \"in\" for lists"));
     }
     let finite = |number: &f64| {
-        if number.is_finite() { Ok(()) } else { Err("condition compares with a number that is not finite".to_owned()) }
+        if number.is_finite() {
+            Ok(())
+        } else {
+            Err("condition compares with a number that is not finite".to_owned())
+        }
     };
     match condition {
         Condition::And(parts) | Condition::Or(parts) => {

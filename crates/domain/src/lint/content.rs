@@ -16,14 +16,20 @@ pub fn content(content: &Content) -> Result<(), String> {
         return Err(format!("content has {bytes} bytes: publish at most {ARTIFACT_BYTES_MAX}"));
     }
     if let Some(what) = secret(&content.to_value()) {
-        return Err(format!("content holds what looks like {what}: take it out, secrets stay in the server's configuration"));
+        return Err(format!(
+            "content holds what looks like {what}: take it out, secrets stay in the server's configuration"
+        ));
     }
     match content {
         Content::Model(model) => check_model(model),
         Content::Sampling(sampling) => check_sampling(sampling),
         Content::OutputParser(parser) => Parser::compile(parser).map(|_| ()),
-        Content::Retrieval(retrieval) if retrieval.top_k == 0 => Err("top_k is 0: ask for at least one document".into()),
-        Content::Rubric(rubric) if rubric.instructions.trim().is_empty() => Err("instructions are empty".into()),
+        Content::Retrieval(retrieval) if retrieval.top_k == 0 => {
+            Err("top_k is 0: ask for at least one document".into())
+        }
+        Content::Rubric(rubric) if rubric.instructions.trim().is_empty() => {
+            Err("instructions are empty".into())
+        }
         Content::SystemPrompt(_) | Content::PromptTemplate(_) => Ok(()),
         Content::Retrieval(_) | Content::Tools(_) | Content::Rubric(_) => Ok(()),
     }
@@ -82,13 +88,22 @@ fn secret_in(text: &str) -> Option<&'static str> {
     }
     let token = |word: &str, prefix: &str, rest_min: usize| {
         word.strip_prefix(prefix).is_some_and(|rest| {
-            rest.len() >= rest_min && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            rest.len() >= rest_min
+                && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         })
     };
-    let shapes =
-        [("sk-", 20, "an API key"), ("ghp_", 30, "a GitHub token"), ("AKIA", 16, "an AWS key id"), ("xoxb-", 20, "a Slack token")];
-    text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '=' | ':' | '`' | '(' | ')'))
-        .find_map(|word| shapes.iter().find(|(prefix, min, _)| token(word, prefix, *min)).map(|(_, _, what)| *what))
+    let shapes = [
+        ("sk-", 20, "an API key"),
+        ("ghp_", 30, "a GitHub token"),
+        ("AKIA", 16, "an AWS key id"),
+        ("xoxb-", 20, "a Slack token"),
+    ];
+    text.split(|c: char| {
+        c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '=' | ':' | '`' | '(' | ')')
+    })
+    .find_map(|word| {
+        shapes.iter().find(|(prefix, min, _)| token(word, prefix, *min)).map(|(_, _, what)| *what)
+    })
 }
 
 /// Compiles a template with everything that it includes: a cycle, a missing version or an undeclared variable shows here.

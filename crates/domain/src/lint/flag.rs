@@ -32,7 +32,11 @@ pub fn flag(doc: &FlagDoc) -> Result<(), String> {
         }
     }
     let declared = |name: &VariantKey| {
-        if doc.variants.contains_key(name) { Ok(()) } else { Err(format!("variant \"{name}\" is not declared")) }
+        if doc.variants.contains_key(name) {
+            Ok(())
+        } else {
+            Err(format!("variant \"{name}\" is not declared"))
+        }
     };
     declared(&doc.default)?;
     for rule in &doc.rules {

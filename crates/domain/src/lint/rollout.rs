@@ -16,20 +16,28 @@ pub fn stages(stages: &[StageSpec]) -> Result<(), String> {
     for stage in stages {
         let name = stage.kind.as_str();
         if kind.is_some_and(|before| before > stage.kind) {
-            return Err(format!("stage {name} stands after a later one: order them shadow, canary, ab, full"));
+            return Err(format!(
+                "stage {name} stands after a later one: order them shadow, canary, ab, full"
+            ));
         }
         kind = Some(stage.kind);
         if stage.share == Share::NONE {
             return Err(format!("stage {name} has no share: give it one above 0%"));
         }
         if stage.max < stage.min {
-            return Err(format!("stage {name} lasts at least {} and at most {}: raise the longest", stage.min, stage.max));
+            return Err(format!(
+                "stage {name} lasts at least {} and at most {}: raise the longest",
+                stage.min, stage.max
+            ));
         }
         if stage.kind == StageKind::Shadow {
             continue;
         }
         if stage.share < share {
-            return Err(format!("stage {name} has {}, less than the stage before it: shares only grow", stage.share));
+            return Err(format!(
+                "stage {name} has {}, less than the stage before it: shares only grow",
+                stage.share
+            ));
         }
         share = stage.share;
     }
@@ -49,19 +57,26 @@ pub fn guardrails(guardrails: &[GuardrailSpec], categories: &[CategoryKey]) -> R
         }
         match guardrail.limit {
             GuardrailLimit::WorseBy { relative_ppm: 0, absolute_ppm: 0 } => {
-                return Err(format!("guardrail {name} has a margin of nothing, which noise alone breaks: give it one"));
+                return Err(format!(
+                    "guardrail {name} has a margin of nothing, which noise alone breaks: give it one"
+                ));
             }
             GuardrailLimit::WorseThan { limit_ppm: 0 } => {
                 return Err(format!("guardrail {name} has a limit of 0: give it one above"));
             }
             GuardrailLimit::WorseThan { .. } if !name.is_share() => {
-                return Err(format!("guardrail {name} has no scale from 0 to 1 for an absolute limit: use worse_by"));
+                return Err(format!(
+                    "guardrail {name} has no scale from 0 to 1 for an absolute limit: use worse_by"
+                ));
             }
             GuardrailLimit::WorseBy { .. } | GuardrailLimit::WorseThan { .. } => {}
         }
         if let Some(unknown) = guardrail.category_weights.keys().find(|key| !categories.contains(key)) {
             let known: Vec<_> = categories.iter().map(CategoryKey::as_str).collect();
-            return Err(format!("guardrail {name} weighs category \"{unknown}\", which is none of: {}", known.join(", ")));
+            return Err(format!(
+                "guardrail {name} weighs category \"{unknown}\", which is none of: {}",
+                known.join(", ")
+            ));
         }
     }
     Ok(())

@@ -35,13 +35,20 @@ impl CompiledCondition {
     /// The walked form of a stored condition.
     pub fn compile(condition: &Condition) -> Self {
         let all = |parts: &[Condition]| parts.iter().map(Self::compile).collect();
-        let range = |attribute: &str, low, high, closed| Self::Range { attribute: attribute.into(), low, high, closed };
+        let range = |attribute: &str, low, high, closed| Self::Range {
+            attribute: attribute.into(),
+            low,
+            high,
+            closed,
+        };
         match condition {
             Condition::Always => Self::Always,
             Condition::Equals { attribute, value } => {
                 Self::OneOf(attribute.as_str().into(), std::slice::from_ref(value).into())
             }
-            Condition::In { attribute, values } => Self::OneOf(attribute.as_str().into(), values.as_slice().into()),
+            Condition::In { attribute, values } => {
+                Self::OneOf(attribute.as_str().into(), values.as_slice().into())
+            }
             Condition::Less { attribute, than } => range(attribute, f64::NEG_INFINITY, *than, false),
             Condition::Greater { attribute, than } => range(attribute, *than, f64::INFINITY, false),
             Condition::Between { attribute, low, high } => range(attribute, *low, *high, true),

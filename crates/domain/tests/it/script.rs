@@ -363,7 +363,17 @@ fn evidence(line: &Line<'_>, doc: &RolloutDoc, now: Timestamp) -> Evidence {
 }
 
 fn pair(metric: Metric, log_e: f64, weight: f64) -> PairEvidence {
-    PairEvidence { metric, sessions: 1, pairs: 1, difference: 0.1, lower: 0.0, upper: 0.2, log_e, weight }
+    PairEvidence {
+        metric,
+        sessions: 1,
+        pairs: 1,
+        difference: 0.1,
+        lower: 0.0,
+        upper: 0.2,
+        log_e,
+        margin: None,
+        weight,
+    }
 }
 
 /// `metric:wealth`, then any of `hold`, `than` (an absolute limit), `same` (the arms do not differ).

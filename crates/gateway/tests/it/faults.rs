@@ -58,7 +58,8 @@ async fn a_store_that_hangs_is_not_waited_for_long() {
     world.limits = GatewayLimits { pin_wait_max: Duration::from_millis(50), ..GatewayLimits::default() };
     let node = world.node().await;
     *node.pins.write.lock().unwrap() = Duration::from_secs(60);
-    let reply = tokio::time::timeout(Duration::from_secs(5), world.turn(&node, "support", "s1")).await.unwrap();
+    let reply =
+        tokio::time::timeout(Duration::from_secs(5), world.turn(&node, "support", "s1")).await.unwrap();
     assert_eq!((reply.status, reply.header("x-serinus-warning")), (200, "pin-not-durable"));
 }
 

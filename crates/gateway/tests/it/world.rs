@@ -284,7 +284,11 @@ impl World {
             limits: self.limits.clone(),
         };
         change(&mut config);
-        let pins = Arc::new(Breakable { inner: self.store.clone(), broken: Mutex::new(false), write: Mutex::default() });
+        let pins = Arc::new(Breakable {
+            inner: self.store.clone(),
+            broken: Mutex::new(false),
+            write: Mutex::default(),
+        });
         let (gateway, work) =
             Gateway::new(config, Arc::clone(&self.live), Arc::clone(&pins) as _, records).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

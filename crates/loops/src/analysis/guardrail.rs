@@ -132,7 +132,11 @@ fn planned(metric: Metric) -> f64 {
 }
 
 impl Guardrail {
-    fn new(spec: &GuardrailSpec, category: Option<(usize, CategoryKey)>, alpha: f64) -> Result<Self, Invalid> {
+    fn new(
+        spec: &GuardrailSpec,
+        category: Option<(usize, CategoryKey)>,
+        alpha: f64,
+    ) -> Result<Self, Invalid> {
         let margin = margin(spec, category.is_some());
         let process = process(spec, margin, alpha)?;
         Ok(Self { spec: spec.clone(), category, alpha, process })
@@ -191,7 +195,8 @@ impl Guardrail {
     /// What a decision and a page read.
     pub fn evidence(&self, weight: f64, log_e_max: f64, blamed: bool, share: f64) -> GuardrailEvidence {
         let (effect, score) = self.effect();
-        let non_inferior = score.is_some_and(|score| score.log_e_non_inferior() >= (1.0 / ALPHA_PROMOTION).ln());
+        let non_inferior =
+            score.is_some_and(|score| score.log_e_non_inferior() >= (1.0 / ALPHA_PROMOTION).ln());
         let margin = match (&self.process, score) {
             (Process::Ratio(ratio), _) => ratio.margin * effect.control_mean,
             (Process::Absolute(_), _) => match self.spec.limit {
@@ -215,7 +220,11 @@ impl Guardrail {
             trust: self.spec.trust,
             log_e: finite(self.log_e()),
             log_e_max: finite(log_e_max),
-            units_needed: if non_inferior { None } else { score.and_then(|score| self.units_needed(score, share)) },
+            units_needed: if non_inferior {
+                None
+            } else {
+                score.and_then(|score| self.units_needed(score, share))
+            },
             effect,
             non_inferior,
             control_breaches,
@@ -246,17 +255,25 @@ impl Guardrail {
         (effect, Some(score))
     }
 
-    /// Units of both arms that non-inferiority is still expected to take at the present share.
+    /// Units of both arms that non-inferiority is still expected to take at the present share, if the difference stays what it
+    /// seems to be; none where it would never be shown.
     fn units_needed(&self, score: &ScoreProcess, share: f64) -> Option<u64> {
-        let spread = score.control().variance().filter(|variance| *variance > 0.0).unwrap_or(score.config().sigma2);
-        let plan =
-            Plan { sigma2: spread, margin: score.margin_now(), mde: score.config().mde, alpha: self.alpha, power: 0.8 };
-        let information = plan.information_for_non_inferiority(ALPHA_PROMOTION).ok()??;
-        let missing = (information - score.information()).max(0.0);
         if !(share > 0.0 && share < 1.0) {
             return None;
         }
-        Some(units(missing, share).ceil() as u64)
+        let spread =
+            score.control().variance().filter(|variance| *variance > 0.0).unwrap_or(score.config().sigma2);
+        let harm = score.config().harm.sign() * score.effect(self.alpha).delta_hat;
+        let plan = Plan {
+            sigma2: spread,
+            margin: (score.margin_now() - harm).max(0.0),
+            mde: score.config().mde,
+            alpha: self.alpha,
+            power: 0.5,
+        };
+        let information = plan.information_for_non_inferiority(ALPHA_PROMOTION).ok()??;
+        let missing = (information - score.information()).max(0.0);
+        Some(units(missing, share).ceil().max(1.0) as u64)
     }
 }
 
@@ -269,7 +286,9 @@ fn margin(spec: &GuardrailSpec, in_category: bool) -> Margin {
             let relative = times * ppm(relative_ppm);
             if allowance > 0.0 || relative_ppm == 0 {
                 // An allowance is added to what is tolerated, so the larger of the two would not do.
-                Margin::Absolute(times * ppm(absolute_ppm).max(ppm(relative_ppm) * planned(spec.metric)) + allowance)
+                Margin::Absolute(
+                    times * ppm(absolute_ppm).max(ppm(relative_ppm) * planned(spec.metric)) + allowance,
+                )
             } else {
                 Margin::Larger { relative, floor: times * ppm(absolute_ppm) }
             }
@@ -282,7 +301,8 @@ fn process(spec: &GuardrailSpec, margin: Margin, alpha: f64) -> Result<Process, 
     let rate = planned(spec.metric);
     let mde = 2.0 * margin.at(rate).max(0.005);
     if let GuardrailLimit::WorseThan { limit_ppm } = spec.limit {
-        return Absolute::new(spec.metric, ppm(limit_ppm), alpha).map(|absolute| Process::Absolute(Box::new(absolute)));
+        return Absolute::new(spec.metric, ppm(limit_ppm), alpha)
+            .map(|absolute| Process::Absolute(Box::new(absolute)));
     }
     Ok(match spec.metric {
         Metric::ErrorRate | Metric::InvalidOutput | Metric::RefusalRate | Metric::ThumbsDown => {
@@ -291,18 +311,28 @@ fn process(spec: &GuardrailSpec, margin: Margin, alpha: f64) -> Result<Process, 
                 Margin::Relative(relative) => (relative, 0.0),
                 Margin::Larger { relative, floor } => (relative, floor),
             };
-            Process::Event(Box::new(RareEvent::new(RareEventConfig { ratio: 1.0 + relative, floor, rate, alpha })?))
+            Process::Event(Box::new(RareEvent::new(RareEventConfig {
+                ratio: 1.0 + relative,
+                floor,
+                rate,
+                alpha,
+            })?))
         }
         Metric::Quality => {
-            let config = ScoreConfig { alpha, ..ScoreConfig::unit_interval(harm(spec.metric), margin, mde, rate * (1.0 - rate)) };
+            let config = ScoreConfig {
+                alpha,
+                ..ScoreConfig::unit_interval(harm(spec.metric), margin, mde, rate * (1.0 - rate))
+            };
             Process::Quality(Box::new(ScoreProcess::new(config)?), RunningCentre::new(rate))
         }
-        Metric::TtftP95 | Metric::LatencyP95 => Process::Tail(Box::new(Exceedance::calibrating(ExceedanceConfig {
-            quantile: 0.95,
-            reference_values: TAIL_REFERENCE_VALUES,
-            margin: margin.at(rate).max(0.001),
-            alpha,
-        })?)),
+        Metric::TtftP95 | Metric::LatencyP95 => {
+            Process::Tail(Box::new(Exceedance::calibrating(ExceedanceConfig {
+                quantile: 0.95,
+                reference_values: TAIL_REFERENCE_VALUES,
+                margin: margin.at(rate).max(0.001),
+                alpha,
+            })?))
+        }
         Metric::OutputTokens | Metric::Cost => {
             let relative = match spec.limit {
                 GuardrailLimit::WorseBy { relative_ppm, .. } => ppm(relative_ppm),
@@ -368,7 +398,11 @@ impl Absolute {
     }
 
     fn push(&mut self, treated: bool, pi: f64, y: f64, stratum: usize) {
-        if treated { self.candidate.push(y) } else { self.control.push(y) }
+        if treated {
+            self.candidate.push(y)
+        } else {
+            self.control.push(y)
+        }
         self.difference.push(Unit { treated, pi, y, centre: self.centre.predict(stratum), exposure: 1.0 });
         self.centre.observe(stratum, y);
     }

@@ -23,8 +23,8 @@ use serinus_domain::{
 use serinus_stats::{pool::Pool, srm::SampleRatio};
 
 use guardrail::Guardrail;
-pub use present::History;
 use pairs::Pairs;
+pub use present::History;
 use summary::Summary;
 use units::Units;
 
@@ -98,7 +98,8 @@ impl Analysis {
         match record {
             Record::Enrolment(enrolment) if enrolment.arm.rollout == self.doc.key => {
                 if self.units.enrol(enrolment) {
-                    self.sample_ratio.push(enrolment.arm.arm == Arm::Candidate, enrolment.arm.pi.probability());
+                    self.sample_ratio
+                        .push(enrolment.arm.arm == Arm::Candidate, enrolment.arm.pi.probability());
                     self.summary.enrolled(enrolment);
                 }
             }
@@ -181,7 +182,8 @@ impl Analysis {
             let Some(pool) = &panel.pool else { continue };
             for (at, guardrail) in panel.guardrails.iter().enumerate() {
                 let clock_weight = clock_weight(pool, guardrail.clock());
-                let weight = pool.slots().get(at).map_or(0.0, |slot| slot.weight) / clock_weight.max(f64::MIN_POSITIVE);
+                let weight = pool.slots().get(at).map_or(0.0, |slot| slot.weight)
+                    / clock_weight.max(f64::MIN_POSITIVE);
                 let log_e_max = pool.log_es_max().get(at).copied().unwrap_or(0.0);
                 guardrails.push(guardrail.evidence(weight, log_e_max, blamed.contains(&at), share));
             }
@@ -203,7 +205,12 @@ impl Analysis {
             enrolled: self.units.enrolled(),
             stage_matured: self.stage_matured.get(&stage).copied().unwrap_or_default(),
             interactions: self.summary.interactions(),
-            category_units: self.category_units.iter().filter(here).map(|((_, key), n)| (key.clone(), *n)).collect(),
+            category_units: self
+                .category_units
+                .iter()
+                .filter(here)
+                .map(|((_, key), n)| (key.clone(), *n))
+                .collect(),
             guardrails,
             clocks: clocks(&self.rolls_back),
             e: finite(pooled(&self.rolls_back)),

@@ -55,7 +55,11 @@ impl UnitOutcome {
                 Metric::RefusalRate => turn.refusal,
                 // Silence is no thumbs-down: every unit counts, whether it said something or not.
                 Metric::ThumbsDown => Some(turn.thumbs_down.unwrap_or(false)),
-                Metric::TtftP95 | Metric::LatencyP95 | Metric::OutputTokens | Metric::Cost | Metric::Quality => None,
+                Metric::TtftP95
+                | Metric::LatencyP95
+                | Metric::OutputTokens
+                | Metric::Cost
+                | Metric::Quality => None,
             };
             said = match (said, event) {
                 (Some(true), _) | (_, Some(true)) => Some(true),
@@ -88,7 +92,11 @@ impl UnitOutcome {
         if self.turns.is_empty() {
             return None;
         }
-        let sum = self.turns.iter().map(|turn| if metric == Metric::Cost { turn.cost } else { turn.output_tokens }).sum();
+        let sum = self
+            .turns
+            .iter()
+            .map(|turn| if metric == Metric::Cost { turn.cost } else { turn.output_tokens })
+            .sum();
         Some((sum, self.turns.len() as f64))
     }
 

@@ -15,7 +15,8 @@ use serinus_stats::{Harm, paired::PairedDifference};
 use super::finite;
 
 /// The metrics that a pair can be compared on.
-const COMPARED: [Metric; 4] = [Metric::ErrorRate, Metric::InvalidOutput, Metric::RefusalRate, Metric::Quality];
+const COMPARED: [Metric; 4] =
+    [Metric::ErrorRate, Metric::InvalidOutput, Metric::RefusalRate, Metric::Quality];
 /// Served interactions that may still get a copy; the oldest are forgotten first.
 const SERVED_KEPT: usize = 50_000;
 
@@ -66,6 +67,7 @@ struct Session {
 struct Compared {
     metric: Metric,
     weight: f64,
+    margin: f64,
     process: PairedDifference,
     pairs: u64,
 }
@@ -89,21 +91,24 @@ pub(super) struct Pairs {
 impl Pairs {
     pub fn new(spec: &RolloutSpec) -> Self {
         let mut compared: Vec<Compared> = Vec::new();
-        for guardrail in spec.guardrails.iter().filter(|guardrail| guardrail.action == GuardrailAction::RollBack) {
+        for guardrail in
+            spec.guardrails.iter().filter(|guardrail| guardrail.action == GuardrailAction::RollBack)
+        {
             let GuardrailLimit::WorseBy { absolute_ppm, .. } = guardrail.limit else { continue };
             if !COMPARED.contains(&guardrail.metric) {
                 continue;
             }
-            let allowance = if guardrail.metric == Metric::Quality { guardrail.trust.allowance_ppm() } else { 0 };
+            let allowance =
+                if guardrail.metric == Metric::Quality { guardrail.trust.allowance_ppm() } else { 0 };
             // A stop costs nobody anything and a pass exposes few, so shadow asks for a plain harm: at least a point.
-            let margin = f64::from(absolute_ppm.max(10_000) + allowance) / 1e6;
+            let margin = (f64::from(absolute_ppm.max(10_000) + allowance) / 1e6).min(0.99);
             let harm = match guardrail.metric.direction() {
                 Direction::HigherIsWorse => Harm::Higher,
                 Direction::LowerIsWorse => Harm::Lower,
             };
-            if let Ok(process) = PairedDifference::new(harm, margin.min(0.99), spec.alpha_shadow.probability()) {
+            if let Ok(process) = PairedDifference::new(harm, margin, spec.alpha_shadow.probability()) {
                 let weight = guardrail.weight.probability();
-                compared.push(Compared { metric: guardrail.metric, weight, process, pairs: 0 });
+                compared.push(Compared { metric: guardrail.metric, weight, margin, process, pairs: 0 });
             }
         }
         let sum: f64 = compared.iter().map(|one| one.weight).sum();
@@ -140,7 +145,9 @@ impl Pairs {
             }
             (Role::Shadow, Some(served)) => {
                 let mine = record.arm.as_ref().is_some_and(|facts| facts.rollout == *rollout);
-                let Some((session, at)) = self.served_sessions.get(served).copied().filter(|_| mine) else { return };
+                let Some((session, at)) = self.served_sessions.get(served).copied().filter(|_| mine) else {
+                    return;
+                };
                 self.sides.insert(record.id.clone(), side);
                 self.pairs += 1;
                 let entry = self.sessions.entry(session).or_insert_with(|| {
@@ -154,7 +161,9 @@ impl Pairs {
             (Role::ShadowRepeat, Some(served)) => {
                 if let Some(first) = self.sides.get(served) {
                     self.repeats += 1;
-                    let differs = first.invalid != side.invalid || first.refusal != side.refusal || first.error != side.error;
+                    let differs = first.invalid != side.invalid
+                        || first.refusal != side.refusal
+                        || first.error != side.error;
                     self.repeats_flipped += u64::from(differs);
                 }
             }
@@ -165,7 +174,9 @@ impl Pairs {
     fn forget(&mut self) {
         while self.served.len() > SERVED_KEPT {
             let Some((id, session, _)) = self.served.pop_front() else { return };
-            let open = session.and_then(|session| self.sessions.get(&session)).is_some_and(|session| !session.folded);
+            let open = session
+                .and_then(|session| self.sessions.get(&session))
+                .is_some_and(|session| !session.folded);
             if !open {
                 self.sides.remove(&id);
             }
@@ -231,6 +242,7 @@ impl Pairs {
                 lower: finite(lower),
                 upper: finite(upper),
                 log_e: finite(one.process.log_e()),
+                margin: Some(one.margin),
                 weight: one.weight,
             }
         });

@@ -88,7 +88,8 @@ impl Units {
 
     pub fn interaction(&mut self, record: &InteractionRecord) {
         let Some(place) = record.unit.and_then(|unit| self.places.get(&unit).copied()) else { return };
-        let category = record.category.as_ref().and_then(|key| self.categories.iter().position(|have| have == key));
+        let category =
+            record.category.as_ref().and_then(|key| self.categories.iter().position(|have| have == key));
         let end = self.session_window;
         let Some(entry) = self.entry(place) else { return };
         if record.outcome == Outcome::Cancelled || record.at > entry.at.plus(end) {
@@ -127,7 +128,9 @@ impl Units {
 
     fn put_score(&mut self, id: &InteractionId, quality: bool, value: f64) -> bool {
         let Some((place, at)) = self.interactions.get(id).copied() else { return false };
-        let Some(turn) = self.entry(place).and_then(|entry| entry.turns.get_mut(&(at, id.clone()))) else { return true };
+        let Some(turn) = self.entry(place).and_then(|entry| entry.turns.get_mut(&(at, id.clone()))) else {
+            return true;
+        };
         if quality {
             turn.quality = Some(value.clamp(0.0, 1.0));
         } else {

@@ -39,8 +39,12 @@ fn a_loss_in_one_category_is_found_and_named() {
     let (verdict, action) = decide(HALF, Trust::Full, &evidence);
     assert_eq!(verdict, Verdict::Fail, "e = {}", evidence.e);
     let Action::RollBack { reach, metric, category } = action else { panic!("{action:?}") };
-    assert_eq!((metric, category.unwrap().as_str(), reach), (Metric::Quality, "keywords", Reach::NewSessions));
-    let blamed: Vec<_> = evidence.guardrails.iter().filter(|g| g.blamed).map(|g| (g.metric, g.category.clone())).collect();
+    assert_eq!(
+        (metric, category.unwrap().as_str(), reach),
+        (Metric::Quality, "keywords", Reach::NewSessions)
+    );
+    let blamed: Vec<_> =
+        evidence.guardrails.iter().filter(|g| g.blamed).map(|g| (g.metric, g.category.clone())).collect();
     assert!(blamed.iter().any(|(metric, at)| *metric == Metric::Quality && at.is_some()), "{blamed:?}");
     assert!(blamed.iter().all(|(metric, _)| *metric == Metric::Quality), "{blamed:?}");
 }
@@ -78,7 +82,8 @@ fn the_same_on_both_arms_is_left_alone() {
 #[test]
 fn enough_of_the_same_is_shown_to_be_no_worse() {
     let evidence = evidence(HALF, Trust::Full, &records(7, 14_000, HALF, GOOD, GOOD));
-    let headline: Vec<_> = evidence.guardrails.iter().filter(|g| g.headline && g.category.is_none()).collect();
+    let headline: Vec<_> =
+        evidence.guardrails.iter().filter(|g| g.headline && g.category.is_none()).collect();
     assert_eq!(headline.len(), 3);
     for guardrail in headline {
         assert!(guardrail.non_inferior, "{guardrail:?}");
@@ -115,7 +120,8 @@ fn no_verdict_is_no_data_never_zero() {
 fn what_comes_after_its_unit_was_folded_changes_no_test() {
     let all = records(10, 500, HALF, GOOD, GOOD);
     let mut analysis = Analysis::new(&rollout(HALF, Trust::Full));
-    let (scores, rest): (Vec<_>, Vec<_>) = all.iter().partition(|(_, record)| matches!(record, Record::Score(_)));
+    let (scores, rest): (Vec<_>, Vec<_>) =
+        all.iter().partition(|(_, record)| matches!(record, Record::Score(_)));
     rest.iter().for_each(|(seq, record)| analysis.ingest(*seq, record));
     analysis.advance(END);
     let before = analysis.evidence(END).guardrails;

@@ -8,13 +8,16 @@ use serinus_domain::{
     bundle::BundleId,
     decide::{default_guardrails, default_stages},
     entity::{
-        ArtifactRef, BucketBy, Condition, GuardrailSpec, Metric, Phase, RolloutDoc, RolloutSpec, RolloutState, Trust,
+        ArtifactRef, BucketBy, Condition, GuardrailSpec, Metric, Phase, RolloutDoc, RolloutSpec,
+        RolloutState, Trust,
     },
     id::{CategoryKey, FeatureKey, InteractionId, RolloutKey, UnitHash, VariantKey},
-    record::{EnrolmentRecord, Facts, InteractionRecord, Outcome, QUALITY, Record, Role, ScoreRecord, Source},
+    record::{
+        EnrolmentRecord, Facts, InteractionRecord, Outcome, QUALITY, Record, Role, ScoreRecord, Source,
+    },
     resolve::{Arm, ArmFacts},
     revision::RevisionNumber,
-    units::{Millis, MicroUsd, Share, Timestamp},
+    units::{MicroUsd, Millis, Share, Timestamp},
 };
 
 pub const CATEGORIES: [&str; 3] = ["format", "keywords", "other"];
@@ -30,7 +33,8 @@ pub fn rollout(share: Share, trust: Trust) -> RolloutDoc {
         })
         .collect();
     let stages = default_stages();
-    let stage = stages.iter().position(|stage| stage.share >= share && stage.share != Share::percent(10)).unwrap();
+    let stage =
+        stages.iter().position(|stage| stage.share >= share && stage.share != Share::percent(10)).unwrap();
     RolloutDoc {
         key: RolloutKey::new("support-1").unwrap(),
         spec: RolloutSpec {
@@ -93,7 +97,13 @@ pub fn records(seed: u64, sessions: u64, pi: Share, control: Truth, candidate: T
         let at = Timestamp(i64::try_from(n).unwrap() * 1_000_000);
         let unit = UnitHash(u128::from(n) + 1);
         let feature = FeatureKey::new("support").unwrap();
-        all.push(Record::Enrolment(EnrolmentRecord { unit, session: unit, feature: feature.clone(), arm: facts.clone(), at }));
+        all.push(Record::Enrolment(EnrolmentRecord {
+            unit,
+            session: unit,
+            feature: feature.clone(),
+            arm: facts.clone(),
+            at,
+        }));
         for turn in 0..random.random_range(1..=4) {
             let category = random.random_range(0..CATEGORIES.len());
             let id = InteractionId::new(&format!("i{n}-{turn}")).unwrap();
@@ -123,7 +133,11 @@ pub fn records(seed: u64, sessions: u64, pi: Share, control: Truth, candidate: T
                 output_tokens: random.random_range(50..400),
                 tokens_estimated: false,
                 cost: MicroUsd(random.random_range(100..900)),
-                facts: Facts { chars: 100, valid: (!failed).then(|| !random.random_bool(truth.invalid)), ..Facts::default() },
+                facts: Facts {
+                    chars: 100,
+                    valid: (!failed).then(|| !random.random_bool(truth.invalid)),
+                    ..Facts::default()
+                },
                 served_digest: None,
                 response_id: None,
                 model_returned: None,

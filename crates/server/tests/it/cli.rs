@@ -49,7 +49,8 @@ async fn every_verb_prints_json() {
         let args: Vec<&str> = line.split(' ').chain(["--json"]).collect();
         let printed = serinus.cli(&args).await;
         assert_eq!(printed.code, Some(0), "{verb}: {printed:?}");
-        let json: Value = serde_json::from_str(&printed.out).unwrap_or_else(|refused| panic!("{verb}: {refused}: {printed:?}"));
+        let json: Value = serde_json::from_str(&printed.out)
+            .unwrap_or_else(|refused| panic!("{verb}: {refused}: {printed:?}"));
         assert!(json.is_object(), "{verb}: {json}");
     }
     let watched = serinus.cli(&["rollout", "watch", "support-fresh", "--json"]).await;
@@ -89,7 +90,12 @@ async fn every_help_has_examples() {
         args.push("--help");
         let help = serinus.cli(&args).await;
         assert_eq!(help.code, Some(0), "{args:?}: {help:?}");
-        assert!(help.out.contains("\nExamples:\n"), "`serinus {}` shows no examples:\n{}", args.join(" "), help.out);
+        assert!(
+            help.out.contains("\nExamples:\n"),
+            "`serinus {}` shows no examples:\n{}",
+            args.join(" "),
+            help.out
+        );
         let example = help.out.split("\nExamples:\n").nth(1).unwrap_or_default();
         assert!(example.contains("serinus "), "`serinus {}`: {example}", args.join(" "));
         open.extend(commands(&help).into_iter().map(|command| [path.clone(), vec![command]].concat()));
@@ -101,8 +107,15 @@ async fn every_help_has_examples() {
 /// The commands that a help lists.
 fn commands(help: &Printed) -> Vec<String> {
     let listed = help.out.split("\nCommands:\n").nth(1).unwrap_or_default();
-    let lines = listed.lines().take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    lines.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
+    let lines = listed
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    lines
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
 }
 
 #[tokio::test]

@@ -13,9 +13,7 @@ async fn completed_rollout() {
     let serinus = serinus(&provider, 60).await;
     let api = &serinus.api;
     api.feature("support", CONTROL, json!({})).await;
-    let stage = |kind: &str, share_ppm: u32| {
-        json!({"kind": kind, "share_ppm": share_ppm, "units_min": 5, "min_ms": 1_000, "max_ms": 86_400_000})
-    };
+    let stage = |kind: &str, share_ppm: u32| json!({"kind": kind, "share_ppm": share_ppm, "units_min": 5, "min_ms": 1_000, "max_ms": 86_400_000});
     let ladder = json!({
         "stages": [stage("canary", 300_000), stage("ab", 500_000), stage("full", 900_000)],
         "builtin": false,
@@ -41,7 +39,9 @@ async fn completed_rollout() {
         .revisions()
         .await
         .iter()
-        .filter_map(|revision| revision["cause"]["decision"]["decided"]["action"]["type"].as_str().map(str::to_owned))
+        .filter_map(|revision| {
+            revision["cause"]["decision"]["decided"]["action"]["type"].as_str().map(str::to_owned)
+        })
         .collect();
     assert_eq!(actions, ["advance", "advance", "complete"], "each gate once, none skipped");
     let feature = api.get("/features/support").await;
@@ -50,7 +50,8 @@ async fn completed_rollout() {
     let fresh = Turn::new("support", "Hello?").session("after").ask(api).await;
     assert_eq!((fresh.variant(), fresh.content().as_str()), ("control", "fresh speaking"));
     let gates = api.get(&format!("/rollouts/{rollout}")).await;
-    let status: Vec<_> = gates["stages"].as_array().unwrap().iter().map(|stage| stage["status"].as_str().unwrap()).collect();
+    let status: Vec<_> =
+        gates["stages"].as_array().unwrap().iter().map(|stage| stage["status"].as_str().unwrap()).collect();
     assert!(status.iter().all(|status| *status == "done"), "{status:?}");
 }
 
@@ -62,7 +63,8 @@ async fn experiment_50_50() {
     let api = &serinus.api;
     api.feature("support", CONTROL, json!({})).await;
     api.model(CANDIDATE).await;
-    let started = serinus.cli(&["experiment", "start", "support.model=fresh@1", "-m", "is it liked?", "--json"]).await;
+    let started =
+        serinus.cli(&["experiment", "start", "support.model=fresh@1", "-m", "is it liked?", "--json"]).await;
     assert_eq!(started.code, Some(0), "{started:?}");
     let started: Value = serde_json::from_str(&started.out).unwrap();
     assert_eq!(started["rollout"]["stage"]["share_ppm"], 500_000, "{started}");
@@ -90,7 +92,10 @@ async fn experiment_50_50() {
         (folded == 120).then_some(report)
     })
     .await;
-    assert_eq!((&arm(&report, "candidate")["thumbs_down"], &arm(&report, "candidate")["thumbs_up"]), (&json!(candidates), &json!(0)));
+    assert_eq!(
+        (&arm(&report, "candidate")["thumbs_down"], &arm(&report, "candidate")["thumbs_up"]),
+        (&json!(candidates), &json!(0))
+    );
     assert_eq!(arm(&report, "control")["thumbs_up"], 120 - candidates);
     let thumbs = guardrail(&report, "thumbs_down");
     assert_eq!(thumbs["effect"]["candidate_units"], candidates, "{thumbs}");

@@ -29,7 +29,8 @@ async fn acknowledged_is_durable() {
         let flag = format!("flag-{round}");
         let body = json!({"kind": "boolean", "variants": {"on": true, "off": false}, "default": "on"});
         api.put(&format!("/flags/{flag}"), &body).await;
-        let prompt = api.artifact("system_prompt", "support", json!({"text": format!("Be brief. {round}")})).await;
+        let prompt =
+            api.artifact("system_prompt", "support", json!({"text": format!("Be brief. {round}")})).await;
         let holder = api.persona(Persona::Viewer).await;
         let head = api.get("/revisions?limit=1").await["head"].clone();
 
@@ -67,7 +68,10 @@ async fn sticky_over_restart() {
     let here = sessions("sticky", 40);
     let served = turns(&serinus.api, "support", &here).await;
     let arms = variants(&served);
-    assert!(["control", "candidate"].iter().all(|arm| arms.iter().any(|have| have == arm)), "both arms: {arms:?}");
+    assert!(
+        ["control", "candidate"].iter().all(|arm| arms.iter().any(|have| have == arm)),
+        "both arms: {arms:?}"
+    );
     for (answer, arm) in served.iter().zip(&arms) {
         let model = if arm == "control" { CONTROL } else { CANDIDATE };
         assert_eq!(answer.content(), format!("{model} speaking"), "the bundle is the variant's");
@@ -80,7 +84,9 @@ async fn sticky_over_restart() {
     serinus.restart().await;
     // A changed attribute moves nobody in mid-session.
     for (session, arm) in here.iter().zip(&arms) {
-        let turn = Turn::new("support", "And now?").session(session).with("serinus", json!({"attributes": {"plan": "gold"}}));
+        let turn = Turn::new("support", "And now?")
+            .session(session)
+            .with("serinus", json!({"attributes": {"plan": "gold"}}));
         assert_eq!(turn.ask(&serinus.api).await.variant(), arm, "{session} after a crash");
     }
 }
@@ -100,7 +106,8 @@ async fn a_stop_loses_no_record() {
     }
     let api = serinus.api.clone();
     let last = async {
-        let turn = Turn::new("support", "Slowly?").session("slow").with("stream", json!(true)).ask(&api).await;
+        let turn =
+            Turn::new("support", "Slowly?").session("slow").with("stream", json!(true)).ask(&api).await;
         assert!(turn.text.ends_with("data: [DONE]\n\n"), "{}", turn.text);
         turn.variant().to_owned()
     };
@@ -115,7 +122,8 @@ async fn a_stop_loses_no_record() {
     let expected = [count("control"), count("candidate")];
     eventually("every record that was answered", Duration::from_secs(10), async || {
         let report = serinus.api.get(&format!("/rollouts/{rollout}/report")).await;
-        let counted = ["control", "candidate"].map(|name| arm(&report, name)["interactions"].as_u64().unwrap_or(0));
+        let counted =
+            ["control", "candidate"].map(|name| arm(&report, name)["interactions"].as_u64().unwrap_or(0));
         assert!(counted.iter().sum::<u64>() <= TURNS + 1, "counted twice: {counted:?}");
         (counted == expected).then_some(())
     })

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use serinus_testkit::{Reply, eventually};
 
-use crate::world::{CANDIDATE, CONTROL, LOAD, also, arm, guarded, guardrail, provider, serinus, sessions, turns};
+use crate::world::{
+    CANDIDATE, CONTROL, LOAD, also, arm, guarded, guardrail, provider, serinus, sessions, turns,
+};
 
 /// 60 times as fast: the slow clock of these rollouts lasts 4 s on the wall.
 const FACTOR: u32 = 60;
@@ -55,7 +57,10 @@ async fn judge_uncalibrated_needs_collapse() {
     .await;
     let quality = guardrail(&mild, "quality");
     assert!((quality["effect"]["difference"].as_f64().unwrap() + 0.06).abs() < 0.005, "{quality}");
-    assert!((quality["margin"].as_f64().unwrap() - 0.12).abs() < 1e-9, "2 points and an allowance of 10: {quality}");
+    assert!(
+        (quality["margin"].as_f64().unwrap() - 0.12).abs() < 1e-9,
+        "2 points and an allowance of 10: {quality}"
+    );
     assert_eq!(mild["phase"], "running", "{}", mild["sentence"]);
 }
 
@@ -84,12 +89,20 @@ async fn judge_failure_is_missing() {
     let quality = guardrail(&view, "quality");
     assert_eq!(quality["effect"]["candidate_units"], 0, "{quality}");
     assert_eq!(quality["effect"]["control_units"], 0, "{quality}");
-    assert_eq!((quality["log_e"].as_f64(), &quality["non_inferior"]), (Some(0.0), &json!(false)), "{quality}");
+    assert_eq!(
+        (quality["log_e"].as_f64(), &quality["non_inferior"]),
+        (Some(0.0), &json!(false)),
+        "{quality}"
+    );
     assert_eq!(view["phase"], "running", "{}", view["sentence"]);
     let report = api.get(&format!("/rollouts/{rollout}/report")).await;
     for name in ["control", "candidate"] {
         let arm = arm(&report, name);
-        assert_eq!((&arm["quality_mean"], &arm["judged"]), (&Value::Null, &json!(0)), "missing, never zero: {arm}");
+        assert_eq!(
+            (&arm["quality_mean"], &arm["judged"]),
+            (&Value::Null, &json!(0)),
+            "missing, never zero: {arm}"
+        );
     }
     let list = api.get("/interactions?feature=support&limit=100").await;
     for one in list["interactions"].as_array().unwrap() {

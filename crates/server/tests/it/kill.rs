@@ -57,7 +57,8 @@ async fn set_up(harm: Harm) -> Round {
         Harm::Errors => Reply::status(500),
         Harm::Invalid => Reply::text("no JSON at all"),
     });
-    let launch = binary().provider(&provider.url()).clock_factor(20).env("SERINUS_SECRET_ONCALL", webhooks.secret());
+    let launch =
+        binary().provider(&provider.url()).clock_factor(20).env("SERINUS_SECRET_ONCALL", webhooks.secret());
     let serinus = launch.start().await;
     let api = &serinus.api;
     api.put("/channels/oncall", &json!({"url": webhooks.url(), "secret_name": "oncall"})).await;
@@ -121,7 +122,12 @@ async fn finishes_once(round: &Round) {
     .await;
     // A second decision, or a second page, would come within a few of the controller's looks.
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert_eq!(round.webhooks.ids("rollout.rolled_back").len(), 1, "ids {:?}", round.webhooks.ids("rollout.rolled_back"));
+    assert_eq!(
+        round.webhooks.ids("rollout.rolled_back").len(),
+        1,
+        "ids {:?}",
+        round.webhooks.ids("rollout.rolled_back")
+    );
     assert_eq!(round.webhooks.refused(), Vec::<String>::new(), "every signature is good");
     let revisions = api.revisions().await;
     let rollbacks: Vec<_> = revisions.iter().filter(|revision| action(revision) == "roll_back").collect();
@@ -132,7 +138,11 @@ async fn finishes_once(round: &Round) {
         assert_eq!(view["rollout"], Value::Null, "{feature} is out of the rollout");
         assert_eq!(view["control"]["model"], format!("model/{CONTROL}@1"), "{feature}");
         for session in ["early-0", "early-1", "early-2", "early-3", "new-1", "new-2"] {
-            assert_eq!(ask(api, feature, session).await.as_deref(), Some("control"), "{feature} in {session}");
+            assert_eq!(
+                ask(api, feature, session).await.as_deref(),
+                Some("control"),
+                "{feature} in {session}"
+            );
         }
     }
 }

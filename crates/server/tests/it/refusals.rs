@@ -19,16 +19,21 @@ async fn bad_input_table() {
     }
     for (path, body, status, code) in evaluations() {
         let answer = api.raw(Method::POST, path, body.clone()).await;
-        wrong.extend(ofrep(&answer, path, status, code).map(|what| format!("{path} {}: {what}", short(&body))));
+        wrong.extend(
+            ofrep(&answer, path, status, code).map(|what| format!("{path} {}: {what}", short(&body))),
+        );
     }
     for (method, path, body, status, code) in commands() {
         let answer = api.raw(method.clone(), &format!("/api/v1{path}"), body.clone()).await;
-        wrong.extend(problem(&answer, status, code).map(|what| format!("{method} {path} {}: {what}", short(&body))));
+        wrong.extend(
+            problem(&answer, status, code).map(|what| format!("{method} {path} {}: {what}", short(&body))),
+        );
     }
     assert!(wrong.is_empty(), "{} of the table:\n{}", wrong.len(), wrong.join("\n"));
     strangers(api).await;
     // After all of it the server serves.
-    let fine = Turn::new("support", "Hello?").with("serinus", json!({"variables": {"name": "Ana"}})).ask(api).await;
+    let fine =
+        Turn::new("support", "Hello?").with("serinus", json!({"variables": {"name": "Ana"}})).ask(api).await;
     assert_eq!((fine.status, fine.content().as_str()), (200, "steady speaking"), "{fine:?}");
     assert!(!serinus.log().contains("panicked"), "{}", serinus.log());
 }
@@ -51,8 +56,12 @@ async fn set_up(api: &Api) {
 
 fn chats() -> Vec<(String, u16, &'static str)> {
     let messages = json!([{"role": "user", "content": "hi"}]);
-    let chat = |more: Value| crate::world::also(json!({"model": "support", "messages": messages}), more).to_string();
-    let large = format!(r#"{{"model":"support","messages":[{{"role":"user","content":"{}"}}]}}"#, "x".repeat(17 * 1024 * 1024));
+    let chat =
+        |more: Value| crate::world::also(json!({"model": "support", "messages": messages}), more).to_string();
+    let large = format!(
+        r#"{{"model":"support","messages":[{{"role":"user","content":"{}"}}]}}"#,
+        "x".repeat(17 * 1024 * 1024)
+    );
     vec![
         (chat(json!({"model": "suport"})), 404, "feature_not_found"),
         (chat(json!({})), 400, "prompt.missing_variable"),
@@ -102,47 +111,86 @@ fn evaluations() -> Vec<(&'static str, String, u16, &'static str)> {
 fn ofrep(answer: &Answer, path: &str, status: u16, code: &str) -> Option<String> {
     let body = answer.json();
     let keyed = body["key"].is_string() || path.ends_with("/flags");
-    let fine = answer.status == status && body["errorCode"] == code && body["errorDetails"].is_string() && keyed;
+    let fine =
+        answer.status == status && body["errorCode"] == code && body["errorDetails"].is_string() && keyed;
     (!fine).then(|| not(answer, status, code))
 }
 
 type Command = (Method, &'static str, String, u16, &'static str);
 
 fn commands() -> Vec<Command> {
-    let artifact = |kind: &str, content: Value| json!({"kind": kind, "name": "bad", "content": content}).to_string();
-    let (post, put) = (|| Method::POST, || Method::PUT);
-    let start = |feature: &str, layers: Value| json!({"change": {feature: layers}}).to_string();
+    [artifacts(), features_and_flags(), rollouts(), measurements()].concat()
+}
+
+fn artifacts() -> Vec<Command> {
+    let content = |kind: &str, content: Value| json!({"kind": kind, "name": "bad", "content": content});
+    let text = |text: &str| content("system_prompt", json!({ "text": text }));
+    // A version cannot name one that is not there yet, so the one cycle that can be written is a text that includes itself.
+    let cycle = "{% include \"system_prompt/bad@1\" %}";
+    let mut table = vec![
+        (Method::POST, "/artifacts", "{".to_owned(), 400, "request.invalid_json"),
+        (Method::POST, "/artifacts", "x".repeat(1_100_000), 413, "request.too_large"),
+        (Method::POST, "/artifacts", content("prompt", json!({})).to_string(), 400, "request.invalid"),
+    ];
+    for bad in [
+        content("model", json!({"provider": "scripted"})),
+        content("sampling", json!({"temperature": 9})),
+        text("{{ unknown }}"),
+        text(cycle),
+        text("use sk-abcdefghijklmnopqrstuvwx"),
+    ] {
+        table.push((Method::POST, "/artifacts", bad.to_string(), 422, "artifact.invalid"));
+    }
+    table
+}
+
+fn features_and_flags() -> Vec<Command> {
     let feature = |control: Value| json!({ "control": control }).to_string();
     let model = "model/steady@1";
+    let needy = json!({"model": model, "system_prompt": "system_prompt/needy@1"});
+    let strange = json!({"control": {"model": model}, "colour": "red"}).to_string();
+    let flag = json!({"kind": "boolean", "variants": {"on": "yes"}, "default": "on"}).to_string();
     vec![
-        (post(), "/artifacts", "{".into(), 400, "request.invalid_json"),
-        (post(), "/artifacts", json!({"kind": "prompt", "name": "x", "content": {}}).to_string(), 400, "request.invalid"),
-        (post(), "/artifacts", artifact("model", json!({"provider": "scripted"})), 422, "artifact.invalid"),
-        (post(), "/artifacts", artifact("system_prompt", json!({"text": "{{ unknown }}"})), 422, "artifact.invalid"),
-        // A version cannot name one that is not there yet, so the one cycle that can be written is a text that includes itself.
-        (post(), "/artifacts", artifact("system_prompt", json!({"text": "{% include \"system_prompt/bad@1\" %}"})), 422, "artifact.invalid"),
-        (post(), "/artifacts", artifact("sampling", json!({"temperature": 9})), 422, "artifact.invalid"),
-        (post(), "/artifacts", artifact("system_prompt", json!({"text": "use sk-abcdefghijklmnopqrstuvwx"})), 422, "artifact.invalid"),
-        (post(), "/artifacts", "x".repeat(1_100_000), 413, "request.too_large"),
-        (put(), "/features/new", feature(json!({"model": "model/none@1"})), 422, "bundle.invalid"),
-        (put(), "/features/new", feature(json!({"model": model, "system_prompt": "system_prompt/needy@1"})), 422, "bundle.invalid"),
-        (put(), "/features/new", feature(json!({"model": "system_prompt/needy@1"})), 422, "bundle.invalid"),
-        (put(), "/features/new", json!({"control": {"model": model}, "colour": "red"}).to_string(), 400, "request.invalid"),
-        (put(), "/features/a%20b", feature(json!({"model": model})), 400, "request.invalid_key"),
+        (Method::PUT, "/features/new", feature(json!({"model": "model/none@1"})), 422, "bundle.invalid"),
+        (
+            Method::PUT,
+            "/features/new",
+            feature(json!({"model": "system_prompt/needy@1"})),
+            422,
+            "bundle.invalid",
+        ),
+        (Method::PUT, "/features/new", feature(needy), 422, "bundle.invalid"),
+        (Method::PUT, "/features/new", strange, 400, "request.invalid"),
+        (Method::PUT, "/features/a%20b", feature(json!({"model": model})), 400, "request.invalid_key"),
         (Method::GET, "/features/none", String::new(), 404, "feature.unknown"),
-        (put(), "/flags/f", json!({"kind": "boolean", "variants": {"on": "yes"}, "default": "on"}).to_string(), 422, "flag.invalid"),
-        (post(), "/rollouts", start("none", json!({"model": model})), 404, "feature.unknown"),
-        (post(), "/rollouts", start("support", json!({})), 422, "rollout.empty_change"),
-        (post(), "/rollouts", start("support", json!({"system_prompt": "system_prompt/needy@1"})), 422, "bundle.invalid"),
-        (post(), "/rollouts", start("busy", json!({"model": "model/fresh@1"})), 409, "rollout.overlap"),
-        (post(), "/rollouts/none/hold", "{}".into(), 404, "rollout.unknown"),
-        (post(), "/rollouts/busy-1/rearm", "{}".into(), 409, "rollout.not_rolled_back"),
-        (post(), "/rollback", json!({"subject": "none"}).to_string(), 404, "rollback.unknown_subject"),
-        (Method::GET, "/interactions?limit=many", String::new(), 400, "request.invalid_query"),
-        (post(), "/feedback", json!({"id": "none", "thumbs": "up"}).to_string(), 404, "interaction.unknown"),
-        (post(), "/feedback", json!({"id": "none", "thumbs": "sideways"}).to_string(), 400, "request.invalid"),
-        (post(), "/tokens", json!({"name": "x", "scopes": ["root"]}).to_string(), 400, "request.invalid"),
+        (Method::PUT, "/flags/f", flag, 422, "flag.invalid"),
+    ]
+}
+
+fn rollouts() -> Vec<Command> {
+    let start = |feature: &str, layers: Value| json!({"change": {feature: layers}}).to_string();
+    let needy = json!({"system_prompt": "system_prompt/needy@1"});
+    let fresh = json!({"model": "model/fresh@1"});
+    vec![
+        (Method::POST, "/rollouts", start("none", fresh.clone()), 404, "feature.unknown"),
+        (Method::POST, "/rollouts", start("support", json!({})), 422, "rollout.empty_change"),
+        (Method::POST, "/rollouts", start("support", needy), 422, "bundle.invalid"),
+        (Method::POST, "/rollouts", start("busy", fresh), 409, "rollout.overlap"),
+        (Method::POST, "/rollouts/none/hold", "{}".into(), 404, "rollout.unknown"),
+        (Method::POST, "/rollouts/busy-1/rearm", "{}".into(), 409, "rollout.not_rolled_back"),
+        (Method::POST, "/rollback", json!({"subject": "none"}).to_string(), 404, "rollback.unknown_subject"),
         (Method::DELETE, "/rollouts", String::new(), 405, "request.method"),
+    ]
+}
+
+fn measurements() -> Vec<Command> {
+    let thumb = |thumbs: &str| json!({"id": "none", "thumbs": thumbs}).to_string();
+    let root = json!({"name": "x", "scopes": ["root"]}).to_string();
+    vec![
+        (Method::GET, "/interactions?limit=many", String::new(), 400, "request.invalid_query"),
+        (Method::POST, "/feedback", thumb("up"), 404, "interaction.unknown"),
+        (Method::POST, "/feedback", thumb("sideways"), 400, "request.invalid"),
+        (Method::POST, "/tokens", root, 400, "request.invalid"),
         (Method::GET, "/nothing", String::new(), 404, "request.unknown_path"),
     ]
 }
@@ -150,9 +198,12 @@ fn commands() -> Vec<Command> {
 /// What is wrong with a refusal of the control API.
 fn problem(answer: &Answer, status: u16, code: &str) -> Option<String> {
     let problem = answer.json();
-    let told = ["type", "title", "detail"].iter().all(|member| problem[*member].as_str().is_some_and(|text| !text.is_empty()));
+    let told = ["type", "title", "detail"]
+        .iter()
+        .all(|member| problem[*member].as_str().is_some_and(|text| !text.is_empty()));
     let typed = answer.header("content-type") == "application/problem+json";
-    let fine = answer.status == status && problem["status"] == status && problem["code"] == code && told && typed;
+    let fine =
+        answer.status == status && problem["status"] == status && problem["code"] == code && told && typed;
     (!fine).then(|| not(answer, status, code))
 }
 
@@ -173,11 +224,19 @@ async fn strangers(api: &Api) {
     let chat = json!({"model": "busy", "messages": [{"role": "user", "content": "hi"}]}).to_string();
     let keyed = json!({"context": {"targetingKey": "t"}}).to_string();
     let (flag, command) = ("/ofrep/v1/evaluate/flags/split", "/api/v1/rollouts/busy-1/hold");
-    for (who, status, code) in [(&anonymous, 401, "auth.missing"), (&wrong, 401, "auth.invalid"), (&viewer, 403, "auth.scope")] {
-        let refused = openai(&who.raw(Method::POST, "/v1/chat/completions", chat.clone()).await, status, code);
+    for (who, status, code) in
+        [(&anonymous, 401, "auth.missing"), (&wrong, 401, "auth.invalid"), (&viewer, 403, "auth.scope")]
+    {
+        let refused =
+            openai(&who.raw(Method::POST, "/v1/chat/completions", chat.clone()).await, status, code);
         assert_eq!(refused, None, "chat");
         let evaluated = who.raw(Method::POST, flag, keyed.clone()).await;
-        assert_eq!((evaluated.status, evaluated.json()["errorCode"].as_str()), (status, Some("GENERAL")), "{}", evaluated.text);
+        assert_eq!(
+            (evaluated.status, evaluated.json()["errorCode"].as_str()),
+            (status, Some("GENERAL")),
+            "{}",
+            evaluated.text
+        );
         assert_eq!(problem(&who.raw(Method::POST, command, "{}").await, status, code), None, "hold");
     }
     assert_eq!(application.raw(Method::POST, "/v1/chat/completions", chat).await.status, 200);

@@ -11,7 +11,9 @@ use serinus_domain::{
 };
 use serinus_testkit::{Reply, eventually};
 
-use crate::world::{CANDIDATE, CONTROL, also, endless_ab, guarded, provider, serinus, sessions, turns, variants};
+use crate::world::{
+    CANDIDATE, CONTROL, also, endless_ab, guarded, provider, serinus, sessions, turns, variants,
+};
 
 #[tokio::test]
 async fn rollback_by_hand() {
@@ -49,7 +51,11 @@ async fn rollback_by_hand() {
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(again.out.contains("taken back already"), "{again:?}");
     let only = serinus.cli(&["rollback"]).await;
-    assert_eq!((only.code, api.phase("search-1").await.as_str()), (Some(0), "rolled_back"), "the only one left: {only:?}");
+    assert_eq!(
+        (only.code, api.phase("search-1").await.as_str()),
+        (Some(0), "rolled_back"),
+        "the only one left: {only:?}"
+    );
     let none = serinus.cli(&["rollback"]).await;
     assert_eq!(none.code, Some(1), "{none:?}");
     assert!(none.err.contains("rollback.nothing_running"), "{none:?}");
@@ -61,7 +67,10 @@ async fn latched(serinus: &serinus_testkit::Serinus) {
     let start = ["experiment", "start", "support.model=model/fresh@1"];
     let refused = serinus.cli(&start).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.err.contains("rollout.latched") && refused.err.contains("rearm support-1"), "{refused:?}");
+    assert!(
+        refused.err.contains("rollout.latched") && refused.err.contains("rearm support-1"),
+        "{refused:?}"
+    );
     assert_eq!(serinus.cli(&["rollout", "rearm", "support-1"]).await.code, Some(0));
     assert_eq!(serinus.cli(&start).await.code, Some(0));
 }
@@ -76,15 +85,29 @@ async fn evidence_embedded_in_the_log() {
     let rules = guarded("error_rate", json!({"worse_by": {"relative_ppm": 250_000, "absolute_ppm": 5_000}}));
     let rollout = api.rollout(&["support"], CANDIDATE, also(rules, json!({"fast_window_ms": 5_000}))).await;
     turns(api, "support", &sessions("caller", 60)).await;
-    eventually("a rollback", Duration::from_secs(15), async || (api.phase(&rollout).await == "rolled_back").then_some(())).await;
+    eventually("a rollback", Duration::from_secs(15), async || {
+        (api.phase(&rollout).await == "rolled_back").then_some(())
+    })
+    .await;
 
     let mut decided = Vec::new();
     for stored in api.revisions().await {
-        let revision: Revision = serde_json::from_value(stored.clone()).unwrap_or_else(|refused| panic!("{refused}: {stored}"));
-        assert_eq!(Digest::of(&canonical_json(&revision.body)), revision.digest, "revision {}", revision.body.number);
+        let revision: Revision =
+            serde_json::from_value(stored.clone()).unwrap_or_else(|refused| panic!("{refused}: {stored}"));
+        assert_eq!(
+            Digest::of(&canonical_json(&revision.body)),
+            revision.digest,
+            "revision {}",
+            revision.body.number
+        );
         let Cause::Controller { decision } = &revision.body.cause else { continue };
         // From this revision alone: the evidence in its cause, the rules in its document.
-        assert_eq!(decision.recompute(&document(&revision)), decision.decided, "revision {}", revision.body.number);
+        assert_eq!(
+            decision.recompute(&document(&revision)),
+            decision.decided,
+            "revision {}",
+            revision.body.number
+        );
         decided.push(decision.clone());
     }
     let last = decided.last().unwrap();
@@ -95,7 +118,11 @@ async fn evidence_embedded_in_the_log() {
     doubted.e = 19.0;
     let altered = serinus_domain::decide::DecisionRecord { evidence: doubted, ..(**last).clone() };
     let doc = document(&serde_json::from_value(api.revisions().await.pop().unwrap()).unwrap());
-    assert_ne!(altered.recompute(&doc), last.decided, "a recomputation that ignores the evidence would show nothing");
+    assert_ne!(
+        altered.recompute(&doc),
+        last.decided,
+        "a recomputation that ignores the evidence would show nothing"
+    );
 }
 
 fn document(revision: &Revision) -> RolloutDoc {

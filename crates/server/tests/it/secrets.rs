@@ -19,7 +19,8 @@ async fn no_secret() {
         let key = call.authorization.clone().unwrap_or_default();
         Reply::status(401).saying(&format!("Incorrect API key provided: {key}"))
     });
-    let launch = binary().provider(&provider.url()).env("SCRIPTED_API_KEY", PROVIDER_KEY).env("SERINUS_LOG", "trace");
+    let launch =
+        binary().provider(&provider.url()).env("SCRIPTED_API_KEY", PROVIDER_KEY).env("SERINUS_LOG", "trace");
     let mut serinus = launch.env("SERINUS_SECRET_ONCALL", webhooks.secret()).start().await;
     let api = serinus.api.clone();
     let mut said = Vec::new();
@@ -32,7 +33,10 @@ async fn no_secret() {
         said.push(format!("{:?}{}", answer.headers, answer.text));
     }
     let key = format!("Bearer {PROVIDER_KEY}");
-    assert!(provider.calls("refusing").iter().all(|call| call.authorization.as_deref() == Some(&key)), "the key is used");
+    assert!(
+        provider.calls("refusing").iter().all(|call| call.authorization.as_deref() == Some(&key)),
+        "the key is used"
+    );
     let made = api.post("/tokens", &json!({"name": "app", "scopes": ["invoke"]})).await;
     let token = made["secret"].as_str().unwrap().to_owned();
     let app = api.with_token(Some(&token));
@@ -49,7 +53,10 @@ async fn no_secret() {
     let described = api.send(api.request(Method::GET, "/api/openapi.json")).await.ok();
     for path in described["paths"].as_object().unwrap().keys().filter(|path| !path.ends_with("/stream")) {
         let path = path.replace("{key}", if path.contains("rollouts") { &rollout } else { "support" });
-        let path = path.replace("{id}", "none").replace("{number}", "3").replace("{kind}/{name}/{version}", "model/refusing/1");
+        let path = path
+            .replace("{id}", "none")
+            .replace("{number}", "3")
+            .replace("{kind}/{name}/{version}", "model/refusing/1");
         let answer = api.raw(Method::GET, &path.replace("{kind}/{name}", "model/refusing"), "").await;
         said.push(format!("{path} {:?}{}", answer.headers, answer.text));
     }

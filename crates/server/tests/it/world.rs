@@ -38,7 +38,9 @@ pub fn endless_ab() -> Value {
 /// The members of a rollout at half whose one guardrail is this.
 pub fn guarded(metric: &str, guardrail: Value) -> Value {
     let mut whole = json!({"metric": metric, "weight_ppm": 1_000_000, "headline": true});
-    let (Value::Object(whole_members), Value::Object(members)) = (&mut whole, guardrail) else { unreachable!("objects") };
+    let (Value::Object(whole_members), Value::Object(members)) = (&mut whole, guardrail) else {
+        unreachable!("objects")
+    };
     whole_members.extend(members);
     json!({"stages": endless_ab(), "builtin": false, "guardrails": [whole]})
 }
@@ -53,7 +55,10 @@ pub fn also(mut body: Value, members: Value) -> Value {
 
 /// One turn in each of these sessions.
 pub async fn turns(api: &Api, feature: &str, sessions: &[String]) -> Vec<Answer> {
-    crowd(sessions, 8, async |session| Turn::new(feature, "Where is my order?").session(session).ask(api).await).await
+    crowd(sessions, 8, async |session| {
+        Turn::new(feature, "Where is my order?").session(session).ask(api).await
+    })
+    .await
 }
 
 /// Names of sessions.
