@@ -35,7 +35,7 @@ const summary = (view) => ({
   sentence: view.sentence,
   message: view.spec.message,
   e: view.stage.kind === "shadow" ? view.evidence.shadow.e : view.evidence.e,
-  e_limit: view.e_limit,
+  e_limit: view.stage.kind === "shadow" ? 1e6 / view.spec.alpha_shadow_ppm : view.e_limit,
 });
 
 function append(actor, message, keys) {
@@ -65,7 +65,10 @@ function revision(n) {
             rollout: view.key,
             decided: {
               verdict: event.verdict,
-              action: { type: event.verdict === "FAIL" ? "roll_back" : "advance" },
+              action:
+                event.verdict === "FAIL"
+                  ? { type: "roll_back", reach: "next_turn", metric: "invalid_output", category: "billing" }
+                  : { type: "advance" },
               reason: event.message,
             },
             at: event.at,
@@ -183,7 +186,7 @@ function overview() {
         .map((view) => ({
           subject: view.key,
           sentence: view.sentence,
-          command: `serinus rollout resume ${view.key}, or serinus rollback ${view.key}`,
+          commands: [`serinus rollout resume ${view.key}`, `serinus rollback ${view.key}`],
         }));
   const shown = calm ? all.filter((view) => view.phase === "running") : all;
   return {

@@ -38,6 +38,7 @@ function rollout(key, phase, at, seen, more) {
       ...stage,
       category_units_min: 0,
       status: i < index ? "done" : i === index ? "current" : live ? "next" : "skipped",
+      entered_at: i > index ? null : NOW() - more.age_ms * 1000 - ((index - i) * HOUR) / (index + 1),
     })),
     hold: more.hold ?? null,
     rolled_back: more.rolled_back ?? null,
@@ -73,6 +74,7 @@ const shadow = {
       lower: -0.071,
       upper: 0.028,
       log_e: 0.9,
+      margin: 0.02,
       weight: 0.5,
     },
     {
@@ -83,6 +85,7 @@ const shadow = {
       lower: -0.02,
       upper: 0.031,
       log_e: -0.7,
+      margin: 0.01,
       weight: 0.3,
     },
     {
@@ -93,13 +96,14 @@ const shadow = {
       lower: -0.04,
       upper: 0.019,
       log_e: -1.1,
+      margin: 0.01,
       weight: 0.2,
     },
   ],
 };
 
 const sickSentence =
-  'Taken back 03:12:09 at evidence 24.7 (limit 20): invalid_output in "billing" 0.011 -> 0.082 (difference +0.071, interval +0.031 to +0.118; 129 candidate and 2460 control units)';
+  'Taken back 03:12:09 UTC at evidence 24.7 (limit 20): invalid_output in "billing" 0.011 -> 0.082 (difference +0.071, interval +0.031 to +0.118; 129 candidate and 2460 control units)';
 
 export function world() {
   const concise = [

@@ -174,7 +174,7 @@ impl Outcome {
 }
 
 impl RunOutcome {
-    /// 0 when every delivery ended as it must and the counts agree with the traffic's own; 1 otherwise.
+    /// 0 when every delivery ended as it must, 1 otherwise.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         u8::from(!self.as_it_must)

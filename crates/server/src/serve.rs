@@ -25,7 +25,7 @@ use serinus_domain::{
 use serinus_gateway::{Gateway, GatewayConfig, GatewayLimits, Provider};
 use serinus_llm::{Jitter, OpenAiCompatible, ProviderConfig, ScaledTimer, Timer};
 use serinus_loops::{Controller, ControllerConfig, Judge, JudgeConfig, Notifier, NotifierConfig};
-use serinus_store::{Live, PinLife, ReportBoard, SqliteStore, Store};
+use serinus_store::{InteractionFilter, Live, PinLife, ReportBoard, SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -75,7 +75,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let served = serve(listener, router, parts.shutdown.clone()).await;
     answered.cancel();
     parts.shutdown.cancel();
-    answered.cancel();
     parts.tasks.close();
     if tokio::time::timeout(DRAIN, parts.tasks.wait()).await.is_err() {
         tracing::warn!("stopped with work in hand after {} s", DRAIN.as_secs());
@@ -101,14 +100,16 @@ async fn parts(config: &Config) -> anyhow::Result<Parts> {
     Ok(Parts { timer, store, live, reports, tasks: TaskTracker::new(), shutdown: CancellationToken::new() })
 }
 
-/// Where the clock begins: now, or after the last revision where a faster clock had run ahead.
+/// Where the clock begins: now, or after the last revision and the last record where a faster clock had run ahead.
 async fn epoch_us(store: &dyn Store) -> anyhow::Result<u64> {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let wall = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
     let head = store.head().await?;
     let before = serinus_domain::revision::RevisionNumber(head.number.0.saturating_sub(1));
-    let last = store.read(before, 1).await?;
-    let last = last.first().map_or(0, |revision| u64::try_from(revision.body.at.0).unwrap_or(0));
+    let revision = store.read(before, 1).await?.first().map_or(0, |revision| revision.body.at.0);
+    let latest = InteractionFilter { limit: 1, ..InteractionFilter::default() };
+    let record = store.list(&latest).await?.first().map_or(0, |view| view.record.at.0);
+    let last = u64::try_from(revision.max(record)).unwrap_or(0);
     Ok(wall.max(last.saturating_add(1)))
 }
 

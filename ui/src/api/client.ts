@@ -11,8 +11,18 @@ const client = createClient<paths>({ baseUrl: window.location.origin });
 
 type Answer<T> = Promise<{ data?: T; error?: unknown; response: Response }>;
 
-function resource<T>(id: string, ask: () => Answer<T>, concerns: (news: News) => boolean): Resource<T> {
-  return { id, load: async () => unwrap(await ask()), concerns };
+/** As often as a person reads numbers that move. */
+const EVERY_MS = 1_000;
+/** A report carries every point of every chart. */
+const REPORT_EVERY_MS = 2_000;
+
+function resource<T>(
+  id: string,
+  ask: () => Answer<T>,
+  concerns: (news: News) => boolean,
+  everyMs = EVERY_MS,
+): Resource<T> {
+  return { id, load: async () => unwrap(await ask()), concerns, everyMs };
 }
 
 const always = () => true;
@@ -39,6 +49,7 @@ export const read = {
       `rollouts/${key}/report`,
       () => client.GET("/api/v1/rollouts/{key}/report", { params: { path: { key } } }),
       ofRollout(key),
+      REPORT_EVERY_MS,
     ),
   feature: (key: string) =>
     resource(

@@ -54,7 +54,8 @@ function open(): void {
   });
   source.addEventListener("report", (event) => {
     const { rollout } = parsed(event);
-    if (typeof rollout === "string") announce({ kind: "report", rollout });
+    // Nobody looks at a hidden page; it asks anew when it is seen again.
+    if (typeof rollout === "string" && !document.hidden) announce({ kind: "report", rollout });
   });
   source.addEventListener("error", () => {
     turn("polling");

@@ -4,6 +4,7 @@ import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type Action = Schemas["Action"];
 export type Activation = Schemas["Activation"];
 export type Arm = Schemas["Arm"];
 export type ArmSummary = Schemas["ArmSummary"];

@@ -9,6 +9,8 @@ export type Resource<T> = {
   id: string;
   load: () => Promise<T>;
   concerns: (news: News) => boolean;
+  /** The least time between two readings that a report or the clock causes. */
+  everyMs: number;
 };
 
 export type Reading<T> = { data: T | undefined; failure: unknown; refresh: () => void };
@@ -19,6 +21,8 @@ type Entry = {
   readers: Set<() => void>;
   loading: boolean;
   stale: boolean;
+  startedAt: number;
+  due: number | null;
 };
 
 /** Answers kept while nobody looks, so that going back shows the last one at once. */
@@ -28,9 +32,25 @@ const entries = new Map<string, Entry>();
 
 subscribe((news) => {
   for (const entry of entries.values()) {
-    if (entry.readers.size > 0 && entry.resource.concerns(news)) load(entry);
+    if (entry.readers.size === 0 || !entry.resource.concerns(news)) continue;
+    if (news.kind === "revision") load(entry);
+    else loadSoon(entry);
   }
 });
+
+/** Reports come several times a second, and some answers are large: the last news of each span causes one reading. */
+function loadSoon(entry: Entry): void {
+  if (entry.due !== null) return;
+  const wait = entry.startedAt + entry.resource.everyMs - Date.now();
+  if (wait <= 0) {
+    load(entry);
+    return;
+  }
+  entry.due = window.setTimeout(() => {
+    entry.due = null;
+    if (entry.readers.size > 0) load(entry);
+  }, wait);
+}
 
 /** Reads a resource for as long as the component is there. */
 export function useResource<T>(resource: Resource<T>): Reading<T> {
@@ -66,6 +86,8 @@ function entryOf(resource: Resource<unknown>): Entry {
     readers: new Set(),
     loading: false,
     stale: false,
+    startedAt: 0,
+    due: null,
   };
   entries.set(resource.id, entry);
   forgetOldest();
@@ -87,6 +109,7 @@ function load(entry: Entry): void {
   }
   entry.loading = true;
   entry.stale = false;
+  entry.startedAt = Date.now();
   entry.resource
     .load()
     .then((data) => publish(entry, { data, failure: undefined }))

@@ -63,6 +63,7 @@ function Content({ overview }: { overview: OverviewShape }) {
         <h2 id="features">Features</h2>
         <Features features={features} />
       </section>
+      <Changed />
       {landed.length > 0 && (
         <section className="panel" aria-labelledby="landed">
           <h2 id="landed">Ended</h2>
@@ -77,6 +78,37 @@ function Content({ overview }: { overview: OverviewShape }) {
   );
 }
 
+/** The latest of the log: what somebody who comes in the morning asks first. */
+const CHANGES = 6;
+
+function Changed() {
+  const reading = useResource(read.revisions(null));
+  return (
+    <section className="panel" aria-labelledby="changed">
+      <h2 id="changed">Changed last</h2>
+      <Loaded reading={reading} what="revisions">
+        {({ revisions }) =>
+          revisions.length === 0 ? (
+            <Empty>No revision yet. The first one is made when a feature is.</Empty>
+          ) : (
+            <ul className="changed">
+              {revisions.slice(0, CHANGES).map(({ number, at, actor, message }) => (
+                <li key={number}>
+                  <Link href={`/revisions/${number}`}>{number}</Link>{" "}
+                  <span className="muted">
+                    <Moment at={at} />, {actor}
+                  </span>{" "}
+                  {message}
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+    </section>
+  );
+}
+
 function NeedItem({ need, overview }: { need: Need; overview: OverviewShape }) {
   const place = placeOf(need.subject, overview);
   return (
@@ -84,7 +116,7 @@ function NeedItem({ need, overview }: { need: Need; overview: OverviewShape }) {
       <p>
         {place ? <Link href={place}>{need.subject}</Link> : <b>{need.subject}</b>}: {need.sentence}
       </p>
-      {need.command.split(", or ").map((command) => (
+      {need.commands.map((command) => (
         <Copy key={command} text={command} />
       ))}
     </li>
@@ -122,7 +154,12 @@ function Flight({ rollout }: { rollout: RolloutSummary }) {
           {[PHASES[rollout.phase], live ? where : ""].filter((part) => part !== "").join(", ")}
         </span>
       </div>
-      <Fuse e={rollout.e ?? 0} limit={rollout.e_limit} compact />
+      {/* What has ended burns no more: its sentence says what the evidence was. */}
+      {live ? (
+        <Fuse e={rollout.e ?? 0} limit={rollout.e_limit} holds={rollout.stage !== "shadow"} compact />
+      ) : (
+        <span />
+      )}
       <p className="flight-sentence">{rollout.sentence}</p>
     </li>
   );

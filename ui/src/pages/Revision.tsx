@@ -2,13 +2,15 @@
 
 import { Link } from "wouter";
 import { read } from "../api/client";
-import type { Change, Revision as RevisionShape } from "../api/model";
+import type { Action, Change, Revision as RevisionShape } from "../api/model";
 import { useResource } from "../api/resource";
 import { VerdictChip } from "../parts/EventLog";
 import { EvidenceTable } from "../parts/Evidence";
 import { Moment } from "../parts/Moment";
 import { Loaded } from "../parts/States";
 import { useTitle } from "../parts/useTitle";
+import { words } from "../view/metric";
+import { HOLDS } from "../view/sentence";
 
 export function Revision({ number }: { number: number }) {
   useTitle(`Revision ${number}`);
@@ -51,7 +53,7 @@ function Content({ revision }: { revision: RevisionShape }) {
         <section className="panel" aria-labelledby="seen">
           <h2 id="seen">
             What the controller saw{" "}
-            <span className="muted">decided: {actionName(decision.decided.action)}</span>
+            <span className="muted">decided: {actionText(decision.decided.action)}</span>
           </h2>
           {!revision.message.includes(decision.decided.reason) && <p>{decision.decided.reason}</p>}
           <EvidenceTable seen={decision.evidence} />
@@ -67,10 +69,17 @@ function Content({ revision }: { revision: RevisionShape }) {
   );
 }
 
-/** `{"type": "roll_back"}` as words. */
-function actionName(action: unknown): string {
-  const known = typeof action === "object" && action !== null && "type" in action;
-  return known && typeof action.type === "string" ? action.type.replace("_", " ") : "nothing";
+function actionText(action: Action): string {
+  switch (action.type) {
+    case "roll_back": {
+      const where = action.category ? ` in ${action.category}` : "";
+      return `roll back for ${words(action.metric).label.toLowerCase()}${where}`;
+    }
+    case "hold":
+      return `hold: ${HOLDS[action.reason]}`;
+    default:
+      return action.type;
+  }
 }
 
 function keyOf(change: Change): string {

@@ -21,9 +21,9 @@ import { Empty, Loaded } from "../parts/States";
 import { useTitle } from "../parts/useTitle";
 import { Worst } from "../parts/Worst";
 import { forest } from "../view/forest";
-import { fuseOf, RESUME_LIMIT, shadowLimit } from "../view/fuse";
+import { fuseOf, fuseWhenTakenBack, RESUME_LIMIT, shadowLimit } from "../view/fuse";
 import { evidence } from "../view/number";
-import { HOLDS, reachText, rolloutSentence } from "../view/sentence";
+import { HOLDS, reachText, rolloutSentence, sentenceParts } from "../view/sentence";
 import { stageMarks } from "../view/stage";
 
 type Chosen = { metric: string; category: string | null };
@@ -36,7 +36,7 @@ export function Rollout({ rollout }: { rollout: string }) {
     <Loaded reading={view} what={`rollout ${rollout}`}>
       {(shown) => (
         <>
-          <First view={shown} />
+          <First view={shown} harm={report.data?.harm ?? []} />
           <Evidence view={shown} report={report.data} />
           <Loaded reading={report} what="its report">
             {(data) => <Third view={shown} report={data} />}
@@ -47,8 +47,10 @@ export function Rollout({ rollout }: { rollout: string }) {
   );
 }
 
-function First({ view }: { view: RolloutView }) {
+function First({ view, harm }: { view: RolloutView; harm: Report["harm"] }) {
   const fuse = fuseOf(view);
+  const then = fuseWhenTakenBack(view, harm);
+  const [verdict, figures] = sentenceParts(rolloutSentence(view));
   return (
     <section className="panel first" aria-label="verdict">
       <p className="crumb">
@@ -62,12 +64,13 @@ function First({ view }: { view: RolloutView }) {
         {view.spec.author && <span className="muted">by {view.spec.author}</span>}
       </p>
       <h1 className="sentence" aria-live="polite">
-        {rolloutSentence(view)}
+        {verdict}
+        {figures && <span className="figures"> {figures}</span>}
       </h1>
       <div className="first-act">
         <RolloutActions view={view} />
         <div>
-          <Fuse {...fuse} />
+          <Fuse {...fuse} e={then ?? fuse.e} acts={then === null ? undefined : "when it was taken back"} />
           <Asking view={view} />
         </div>
       </div>
@@ -147,7 +150,7 @@ function Evidence({ view, report }: { view: RolloutView; report: Report | undefi
   const worst = forest(guardrails)[0]?.metrics[0];
   const worstRow = worst && (worst.hurts ? (worst.categories[0] ?? worst.row) : worst.row);
   const current = chosen ?? (worstRow ? { metric: worstRow.metric, category: worstRow.category } : null);
-  const marks = report ? stageMarks(view, report.events) : [];
+  const marks = stageMarks(view);
   const shadow = view.evidence?.shadow;
   const exposed = (view.evidence?.enrolled.candidate ?? 0) > 0;
   return (
@@ -174,7 +177,7 @@ function Evidence({ view, report }: { view: RolloutView; report: Report | undefi
         <div className="columns">
           <section className="panel" aria-labelledby="series">
             <h2 id="series">
-              Interval over time <span className="muted">difference, confidence sequence</span>
+              Interval over time <span className="muted">difference, confidence sequence, UTC</span>
             </h2>
             <MetricChart
               series={report.series}
@@ -186,7 +189,7 @@ function Evidence({ view, report }: { view: RolloutView; report: Report | undefi
           </section>
           <section className="panel" aria-labelledby="harm">
             <h2 id="harm">
-              Evidence of harm over time <span className="muted">all guardrails, log scale</span>
+              Evidence of harm over time <span className="muted">all guardrails, log scale, UTC</span>
             </h2>
             <HarmChart harm={report.harm} limit={fuseOf(view).limit} marks={marks} />
           </section>

@@ -31,8 +31,9 @@ const LINES: ReadonlyArray<{ label: string; cell: (arm: ArmSummary) => string }>
   { label: "Refusals", cell: (arm) => shown(arm.refusal_rate, percent) },
   {
     label: "Judged quality",
-    cell: (arm) => shown(arm.quality_mean, (mean) => `${mean.toFixed(3)} (n ${count(arm.judged)})`),
+    cell: (arm) => shown(arm.quality_mean, (mean) => mean.toFixed(3)),
   },
+  { label: "Judged answers", cell: (arm) => count(arm.judged) },
   { label: "Thumbs up / down", cell: (arm) => `${count(arm.thumbs_up)} / ${count(arm.thumbs_down)}` },
 ];
 
@@ -83,7 +84,7 @@ export function CategoryHeat({ arms }: { arms: readonly ArmSummary[] }) {
     return <Empty>No categories: declare them on the feature, or send one with each call.</Empty>;
   return (
     <>
-      <table className="plain heat">
+      <table className="plain heat stack">
         <thead>
           <tr>
             <th scope="col">Category</th>
@@ -123,15 +124,19 @@ function HeatRow({ row }: { row: CategoryRow }) {
   return (
     <tr className={`tone-${tone}`}>
       <th scope="row">{row.category}</th>
-      <td className="num">{quality(control?.quality_mean)}</td>
-      <td className="num">{quality(candidate?.quality_mean)}</td>
+      <td className="num" data-label="control">
+        {quality(control?.quality_mean)}
+      </td>
+      <td className="num" data-label="candidate">
+        {quality(candidate?.quality_mean)}
+      </td>
       <td className="num heat-cell">
         <span aria-hidden="true">{SIGNS[tone]}</span> {shown(difference, points)}
       </td>
-      <td className="num">
+      <td className="num" data-label="invalid">
         {shown(control?.invalid_rate, percent)} → {shown(candidate?.invalid_rate, percent)}
       </td>
-      <td className="num">
+      <td className="num" data-label="judged">
         {count(control?.judged ?? 0)} / {count(candidate?.judged ?? 0)}
       </td>
     </tr>

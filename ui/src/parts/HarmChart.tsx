@@ -52,7 +52,7 @@ export function HarmChart({
           {lines.map(({ value, text }) => (
             <g key={value} className={value === limit ? "limit-act" : "limit-warn"}>
               <line className="axis-limit" x2={inner.width} y1={y(value)} y2={y(value)} />
-              <text className="limit-text" x={inner.width - 4} y={y(value) - 4} textAnchor="end">
+              <text className="limit-text" x={4} y={y(value) - 4}>
                 {text}
               </text>
             </g>

@@ -19,7 +19,7 @@ export function Shadow({ shadow, limit }: { shadow: ShadowEvidence; limit: numbe
       {shadow.metrics.length === 0 ? (
         <Empty>No pair has been compared yet: each needs a served answer and its copy.</Empty>
       ) : (
-        <table className="plain">
+        <table className="plain shadow stack">
           <thead>
             <tr>
               <th scope="col">Metric</th>
@@ -27,6 +27,9 @@ export function Shadow({ shadow, limit }: { shadow: ShadowEvidence; limit: numbe
                 better · worse
               </th>
               <th scope="col">Paired difference, interval</th>
+              <th scope="col" className="num" title="a difference beyond it counts as harm">
+                Margin
+              </th>
               <th scope="col" className="num">
                 E
               </th>
@@ -59,8 +62,13 @@ function PairRow({ pair }: { pair: PairEvidence }) {
         <b>{differenceText(pair.metric, pair.difference)}</b>{" "}
         <span className="muted">{intervalText(pair.metric, pair.lower, pair.upper)}</span>
       </td>
-      <td className="num">{evidence(Math.exp(pair.log_e))}</td>
-      <td className="num">
+      <td className="num" data-label="margin">
+        {typeof pair.margin === "number" ? differenceText(pair.metric, pair.margin).replace("+", "") : "–"}
+      </td>
+      <td className="num" data-label="E">
+        {evidence(Math.exp(pair.log_e))}
+      </td>
+      <td className="num" data-label="pairs / sessions">
         {count(pair.pairs)} / {count(pair.sessions)}
       </td>
     </tr>
@@ -76,6 +84,17 @@ function PairInterval({ pair }: { pair: PairEvidence }) {
   const [from, to] = sign === 1 ? [pair.lower, pair.upper] : [pair.upper, pair.lower];
   return (
     <svg className="interval" width="100%" height="20" aria-hidden="true">
+      {typeof pair.margin === "number" && (
+        <>
+          <rect className="zone-harm" x={`${50 + 50 * (pair.margin / REACH)}%`} width="100%" height="20" />
+          <line
+            className="axis-limit"
+            x1={`${50 + 50 * (pair.margin / REACH)}%`}
+            x2={`${50 + 50 * (pair.margin / REACH)}%`}
+            y2="20"
+          />
+        </>
+      )}
       <line className="axis-zero" x1="50%" x2="50%" y1="0" y2="20" />
       <line className="whisker" x1={at(from)} x2={at(to)} y1="10" y2="10" />
       <circle className="mark" cx={at(pair.difference)} cy="10" r="4" />

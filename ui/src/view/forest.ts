@@ -124,7 +124,7 @@ function verdictOf(guardrail: GuardrailEvidence, state: RowState): string {
     case "empty":
       return "no data yet";
     case "open":
-      return typeof guardrail.units_needed === "number"
+      return typeof guardrail.units_needed === "number" && guardrail.units_needed > 0
         ? `not established, about ${plural(guardrail.units_needed, "more unit", "more units")}`
         : "not established";
   }

@@ -1,6 +1,7 @@
 // How far the fuse of harm evidence has burned. Refuses to know a rollout; evidence grows by factors, so the fuse is logarithmic.
 
-import type { RolloutView } from "../api/model";
+import type { HarmPoint, RolloutView } from "../api/model";
+import { pointAt } from "./series";
 
 export const HOLD_LIMIT = 5;
 export const RESUME_LIMIT = 2;
@@ -27,6 +28,12 @@ export function fuseOf(view: RolloutView): { e: number; limit: number; holds: bo
   const shadow = view.stage?.kind === "shadow" ? view.evidence?.shadow : null;
   if (shadow) return { e: shadow.e, limit: shadowLimit(view), holds: false };
   return { e: view.evidence?.e ?? 0, limit: view.e_limit, holds: true };
+}
+
+/** Of a rollout that was taken back: the evidence of that moment. Sessions that end later move it, which decides nothing any more. */
+export function fuseWhenTakenBack(view: RolloutView, harm: readonly HarmPoint[]): number | null {
+  const at = view.rolled_back?.rolled_back_at;
+  return at === undefined ? null : (pointAt(harm, at)?.e ?? null);
 }
 
 /** The evidence at which the shadow stage stops a change. */

@@ -32,6 +32,12 @@ export function rolloutSentence(view: RolloutView): string {
   }
 }
 
+/** A verdict in two: what is read at once, and the figures in brackets at its end. */
+export function sentenceParts(sentence: string): [string, string] {
+  const match = /^(.+?) (\([^()]*\))$/.exec(sentence);
+  return match?.[1] && match[2] ? [match[1], match[2]] : [sentence, ""];
+}
+
 /** Why a rollout is held, and what ends it. */
 export const HOLDS: Record<HoldReason, string> = {
   operator: "a person asked; resume ends it.",
@@ -50,7 +56,7 @@ export function activationText(
 ): string {
   const subject = typeof revision === "number" ? `revision ${revision}` : "no new revision";
   if (!activation) return subject;
-  const nodes = `${count(activation.active)} of ${plural(activation.nodes, "node")}`;
+  const nodes = `${count(activation.active)} of ${count(activation.nodes)} nodes`;
   const after = typeof activation.after_ms === "number" ? ` after ${count(activation.after_ms)} ms` : "";
   return `${subject}, in effect on ${nodes}${after}`;
 }

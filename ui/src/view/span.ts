@@ -7,11 +7,13 @@ const UNITS: ReadonlyArray<readonly [number, string]> = [
   [1_000, "s"],
 ];
 
+const SECOND = 1_000;
+
 /** A span as the command line writes it: `90 s`, `45 min`, `2.5 h`, `7 d`. */
 export function span(ms: number): string {
   const whole = Math.max(0, Math.round(ms));
   for (const [size, name] of UNITS) {
-    if (whole >= 2 * size || (whole >= size && whole % size === 0)) {
+    if (whole >= 2 * size || (whole >= size && (size === SECOND || whole % size === 0))) {
       return `${trimmed(whole / size)} ${name}`;
     }
   }
@@ -44,6 +46,7 @@ const ABSOLUTE = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
+  timeZone: "UTC",
   timeZoneName: "short",
 });
 
@@ -58,10 +61,10 @@ export function serverNow(clock: { nowAt: number; readAt: number; factor: number
 }
 
 const DAY_US = 86_400_000_000;
-const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
-/** How moments on an axis from `from` to `to` are written: with the time of day as long as that says something. */
+/** How moments on an axis, in UTC as the server's sentences say them, from `from` to `to` are written: with the time of day as long as that says something. */
 export function tickFormat(from: number, to: number): (at: number) => string {
   const format = to - from > 4 * DAY_US ? DATE : CLOCK;
   return (at) => format.format(new Date(at / 1000));

@@ -1,6 +1,6 @@
 // The four segments of a rollout: which are done, where it is, how full the present one is. Refuses to know time of day.
 
-import type { EventView, RolloutView, StageKind, StageStatus, StageView } from "../api/model";
+import type { RolloutView, StageKind, StageStatus, StageView } from "../api/model";
 import { plural, share } from "./number";
 import { span } from "./span";
 
@@ -84,18 +84,11 @@ function filled(ageMs: number, matured: number, stage: Minima): number {
   return Math.min(part(ageMs, stage.min_ms), part(matured, stage.units_min));
 }
 
-/** When a rollout moved or stopped, for the charts. Events tell of a step only in words, and one by hand does not say where to:
- *  steps are counted along the declared stages. */
-export function stageMarks(view: RolloutView, events: readonly EventView[]): { at: number; label: string }[] {
-  const steps = [...events]
-    .sort((a, b) => a.revision - b.revision)
-    .filter(({ message }) => STEP.test(message));
-  const moved = steps.flatMap(({ at }, step) => {
-    const entered = view.stages[step + 1];
-    return entered ? [{ at, label: LABELS[entered.kind] }] : [];
-  });
+/** When a rollout moved or stopped, for the charts. Its first stage begins with the chart itself. */
+export function stageMarks(view: RolloutView): { at: number; label: string }[] {
+  const moved = view.stages
+    .slice(1)
+    .flatMap(({ kind, entered_at: at }) => (typeof at === "number" ? [{ at, label: LABELS[kind] }] : []));
   const back = view.rolled_back ? [{ at: view.rolled_back.rolled_back_at, label: "taken back" }] : [];
   return [...moved, ...back];
 }
-
-const STEP = /\bon to (shadow|canary|ab|full)\b|: advanced by /;

@@ -64,14 +64,14 @@ describe("fuse", () => {
 });
 
 describe("sentences", () => {
-  const need = { subject: "a", sentence: "b", command: "c" };
+  const need = { subject: "a", sentence: "b", commands: ["c"] };
   it.each<[string, string]>([
     [overviewSentence([]), "Nothing needs you."],
     [overviewSentence([need]), "1 needs you."],
     [overviewSentence([need, need]), "2 need you."],
     [
       activationText(189, { nodes: 1, active: 1, after_ms: 2, laggards: [] }),
-      "revision 189, in effect on 1 of 1 node after 2 ms",
+      "revision 189, in effect on 1 of 1 nodes after 2 ms",
     ],
     [
       activationText(189, { nodes: 37, active: 36, after_ms: 84, laggards: ["eu-4"] }),
