@@ -2,6 +2,7 @@
 //! Knows nothing of the product beyond its binary and its checks.
 
 mod bench;
+#[cfg(test)]
 mod purity;
 mod run;
 mod test;
@@ -44,7 +45,8 @@ fn dispatch(args: &[String]) -> anyhow::Result<bool> {
         "serve" => run::product("serve", rest),
         "test" => test::run(rest),
         "vectors" => {
-            let file = rest.first().context("name the file: cargo xtask vectors spec/statistics/vectors.json")?;
+            let file =
+                rest.first().context("name the file: cargo xtask vectors spec/statistics/vectors.json")?;
             vectors::run(Path::new(file))
         }
         "openapi" => run::openapi(),

@@ -2,14 +2,42 @@
 
 /// A crate, what must not be in its tree, and why.
 pub const ABSENT: &[(&str, &[&str], &str)] = &[
-    ("serinus-domain", &["tokio", "rand", "chrono", "time", "reqwest", "hyper", "rusqlite", "tracing", "serinus-stats", "serinus-store", "serinus-llm"], "the heart reaches no clock, no randomness and no I/O"),
+    (
+        "serinus-domain",
+        &[
+            "tokio",
+            "rand",
+            "chrono",
+            "time",
+            "reqwest",
+            "hyper",
+            "rusqlite",
+            "tracing",
+            "serinus-stats",
+            "serinus-store",
+            "serinus-llm",
+        ],
+        "the heart reaches no clock, no randomness and no I/O",
+    ),
     ("serinus-stats", &["serde", "tokio", "rand", "serinus-domain"], "statistics know nothing of ours"),
     ("serinus-store", &["serinus-llm", "serinus-stats", "axum", "reqwest"], "durability calls nobody"),
     ("serinus-llm", &["serinus-store", "serinus-stats", "axum", "rusqlite"], "provider clients keep nothing"),
-    ("serinus-gateway", &["serinus-stats", "serinus-control", "serinus-loops"], "the data plane decides nothing"),
-    ("serinus-control", &["serinus-stats", "serinus-llm", "serinus-gateway", "serinus-loops"], "the control plane serves no traffic"),
+    (
+        "serinus-gateway",
+        &["serinus-stats", "serinus-control", "serinus-loops"],
+        "the data plane decides nothing",
+    ),
+    (
+        "serinus-control",
+        &["serinus-stats", "serinus-llm", "serinus-gateway", "serinus-loops"],
+        "the control plane serves no traffic",
+    ),
     ("serinus-loops", &["serinus-gateway", "serinus-control", "axum"], "loops serve nobody"),
-    ("serinus-demo", &["serinus-domain", "serinus-store", "serinus-gateway", "serinus-control", "serinus-loops"], "the demo uses Serinus as a user does"),
+    (
+        "serinus-demo",
+        &["serinus-domain", "serinus-store", "serinus-gateway", "serinus-control", "serinus-loops"],
+        "the demo uses Serinus as a user does",
+    ),
     ("serinus-server", &["native-tls", "openssl", "openssl-sys"], "one TLS stack"),
 ];
 

@@ -89,7 +89,10 @@ pub fn product(verb: &str, args: &[String]) -> anyhow::Result<bool> {
 
 /// Writes the OpenAPI document and the dashboard's typed client from it.
 pub fn openapi() -> anyhow::Result<bool> {
-    command("cargo", &["run", "--quiet", "--package", "serinus-control", "--example", "openapi", "--", "ui/openapi.json"])?;
+    command(
+        "cargo",
+        &["run", "--quiet", "--package", "serinus-control", "--example", "openapi", "--", "ui/openapi.json"],
+    )?;
     packages()?;
     in_folder(&root().join("ui"), "npm", &["run", "generate", "--silent"])?;
     Ok(true)

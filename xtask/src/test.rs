@@ -30,7 +30,8 @@ pub fn run(names: &[String]) -> anyhow::Result<bool> {
     if let Some(unknown) = names.iter().find(|name| !STEPS.iter().any(|(step, ..)| step == name)) {
         bail!("\"{unknown}\" is no step: see cargo xtask test --list");
     }
-    let chosen: Vec<_> = STEPS.iter().filter(|(name, ..)| names.is_empty() || names.iter().any(|n| n == name)).collect();
+    let chosen: Vec<_> =
+        STEPS.iter().filter(|(name, ..)| names.is_empty() || names.iter().any(|n| n == name)).collect();
     let mut passed = 0;
     for (name, what, step) in &chosen {
         println!("== {name}: {what}");
@@ -66,7 +67,15 @@ fn unit() -> anyhow::Result<()> {
 
 fn doc() -> anyhow::Result<()> {
     // As a variable of the child alone, through env(1): the environment of this process stays as it is.
-    let args = ["RUSTDOCFLAGS=--deny warnings", "cargo", "doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
+    let args = [
+        "RUSTDOCFLAGS=--deny warnings --allow rustdoc::private_intra_doc_links",
+        "cargo",
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+        "--quiet",
+    ];
     run::command("env", &args)
 }
 
@@ -74,7 +83,10 @@ fn deny() -> anyhow::Result<()> {
     if run::output("cargo", &["deny", "--version"]).is_err() {
         run::command("cargo", &["install", "cargo-deny", "--locked", "--quiet"])?;
     }
-    run::command("cargo", &["deny", "--log-level", "error", "--offline", "check", "bans", "licenses", "sources"])
+    run::command(
+        "cargo",
+        &["deny", "--log-level", "error", "--offline", "check", "bans", "licenses", "sources"],
+    )
 }
 
 fn sdk() -> anyhow::Result<()> {

@@ -19,7 +19,8 @@ const BANNED: &[(&str, &str)] = &[
 /// Words that say nothing, in names of types.
 const EMPTY_WORDS: &[&str] = &["Manager", "Helper", "Util", "Processor"];
 /// Crates that may derive Serialize for what is kept or sent; the heart does so only for documents, records and evidence.
-const LIBRARIES: &[&str] = &["domain", "stats", "store", "llm", "gateway", "control", "loops", "server", "demo", "testkit"];
+const LIBRARIES: &[&str] =
+    &["domain", "stats", "store", "llm", "gateway", "control", "loops", "server", "demo", "testkit"];
 
 /// All complaints about the tree under `root`.
 pub fn check(root: &Path) -> anyhow::Result<Vec<String>> {
@@ -67,7 +68,8 @@ fn file_complaints(name: &str, text: &str) -> Vec<String> {
     let production = text.split("#[cfg(test)]").next().unwrap_or(text);
     let lines = production.lines().count();
     if lines > FILE_LINES_MAX {
-        complaints.push(format!("{name}: {lines} lines: split it at its second idea (at most {FILE_LINES_MAX})"));
+        complaints
+            .push(format!("{name}: {lines} lines: split it at its second idea (at most {FILE_LINES_MAX})"));
     }
     for (banned, instead) in BANNED {
         if text.contains(banned) {
@@ -76,7 +78,9 @@ fn file_complaints(name: &str, text: &str) -> Vec<String> {
     }
     for word in EMPTY_WORDS {
         let named = ["struct", "enum", "trait"].iter().any(|kind| {
-            production.lines().any(|line| line.contains(&format!("{kind} ")) && line.contains(&format!("{word} ")))
+            production
+                .lines()
+                .any(|line| line.contains(&format!("{kind} ")) && line.contains(&format!("{word} ")))
         });
         if named {
             complaints.push(format!("{name}: a type is called ...{word}: name what it is"));
@@ -114,7 +118,8 @@ fn architecture(root: &Path) -> anyhow::Result<Vec<String>> {
     for invariant in invariants(&text) {
         let test = invariant.replace('-', "_");
         // One test, or a module of several, of its name.
-        let named = [format!("fn {test}("), format!("mod {test} "), format!("mod {test};"), format!("fn {test}_")];
+        let named =
+            [format!("fn {test}("), format!("mod {test} "), format!("mod {test};"), format!("fn {test}_")];
         if !named.iter().any(|name| sources.contains(name)) {
             complaints.push(format!("ARCHITECTURE.md: invariant *{invariant}* has no test called {test}"));
         }
@@ -126,13 +131,16 @@ fn architecture(root: &Path) -> anyhow::Result<Vec<String>> {
 fn invariants(text: &str) -> Vec<String> {
     let numbered = text.lines().filter(|line| line.chars().next().is_some_and(|c| c.is_ascii_digit()));
     numbered
-        .filter_map(|line| line.split_once(". *").and_then(|(_, rest)| rest.split_once('*')).map(|(name, _)| name.to_owned()))
+        .filter_map(|line| {
+            line.split_once(". *").and_then(|(_, rest)| rest.split_once('*')).map(|(name, _)| name.to_owned())
+        })
         .collect()
 }
 
 /// Every direct dependency has a line of reason.
 fn dependencies(root: &Path) -> anyhow::Result<Vec<String>> {
-    let reasons = std::fs::read_to_string(root.join("docs/dependencies.md")).context("docs/dependencies.md")?;
+    let reasons =
+        std::fs::read_to_string(root.join("docs/dependencies.md")).context("docs/dependencies.md")?;
     let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?;
     let named = manifest
         .lines()

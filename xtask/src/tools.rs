@@ -40,6 +40,11 @@ pub fn chromium() -> anyhow::Result<PathBuf> {
         bail!("no Chromium: install one, or say where it is in CHROMIUM");
     }
     run::command("apt-get", &["update", "-qq"])?;
-    run::command("apt-get", &["install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"])?;
-    found().ok_or_else(|| anyhow::anyhow!("chromium was installed and is not there: say where it is in CHROMIUM"))
+    run::command(
+        "apt-get",
+        &["install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
+    )?;
+    found().ok_or_else(|| {
+        anyhow::anyhow!("chromium was installed and is not there: say where it is in CHROMIUM")
+    })
 }

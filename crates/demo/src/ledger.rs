@@ -140,6 +140,16 @@ impl Ledger {
         self.books().totals.clone()
     }
 
+    /// Failed requests by the reason that the traffic saw.
+    #[must_use]
+    pub fn failures(&self) -> BTreeMap<String, u64> {
+        let mut failures = BTreeMap::new();
+        for error in self.books().entries.iter().filter_map(|entry| entry.error.clone()) {
+            *failures.entry(error).or_default() += 1;
+        }
+        failures
+    }
+
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
         self.books().entries.clone()

@@ -1,11 +1,16 @@
 //! How a delivery ended, whether it ended as it must, and the same as JSON and as a table. Knows nothing of how it
 //! was followed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::deliveries::{Delivery, Must};
 use crate::look::Look;
 use crate::reckoning::Reckoning;
+
+/// What must happen where nothing was declared.
+const OPEN: &str = "open";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,12 +77,14 @@ pub struct RunOutcome {
     pub reckoning: Reckoning,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TrafficOutcome {
     pub sessions: u64,
     pub sessions_turned_away: u64,
     pub turns: u64,
     pub turns_failed: u64,
+    /// The failed ones by the reason that the traffic saw.
+    pub failures: BTreeMap<String, u64>,
     pub turns_delayed: u64,
     pub turns_per_s: f64,
 }
@@ -103,7 +110,7 @@ impl Must {
             Self::Complete => "completed".to_owned(),
             Self::RollBack { metric, category } => format!("rolled back on {metric} in {category}"),
             Self::Stay => "not rolled back".to_owned(),
-            Self::Anything => "open".to_owned(),
+            Self::Anything => OPEN.to_owned(),
         }
     }
 }
@@ -216,7 +223,11 @@ fn row(outcome: &Outcome) -> [String; 9] {
     [
         format!("{} {}", outcome.delivery, outcome.rollout),
         outcome.outcome.words().to_owned(),
-        if outcome.as_it_must { "yes" } else { "NO" }.to_owned(),
+        match (outcome.as_it_must, outcome.must.as_str()) {
+            (_, OPEN) => none(),
+            (true, _) => "yes".to_owned(),
+            (false, _) => "NO".to_owned(),
+        },
         outcome.stage.clone(),
         fired,
         format!("{sessions} sessions, {interactions} turns"),

@@ -147,7 +147,6 @@ impl Play {
             }
             let scene = Scene {
                 delivery,
-                of: self.deliveries.len(),
                 look: step.look,
                 pulse: meter.pulse(step),
                 clock_factor: self.options.clock_factor,
@@ -168,6 +167,7 @@ impl Play {
             sessions_turned_away: counts.sessions_turned_away,
             turns,
             turns_failed: ledger.totals().values().map(|total| total.failed).sum(),
+            failures: ledger.failures(),
             turns_delayed: counts.turns_delayed,
             turns_per_s: turns as f64 / span.as_secs_f64().max(1e-3),
         }

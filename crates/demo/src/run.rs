@@ -79,7 +79,7 @@ fn summary(outcome: &RunOutcome) -> Vec<String> {
         lines.push(format!("{}: {}", delivery.rollout, delivery.reason));
     }
     lines.extend(outcome.reckoning.lines());
-    let traffic = outcome.traffic;
+    let traffic = &outcome.traffic;
     lines.push(format!(
         "traffic: {} turns of {} sessions in {:.0} s, {:.0} turns/s, {} failed",
         traffic.turns,
@@ -88,6 +88,7 @@ fn summary(outcome: &RunOutcome) -> Vec<String> {
         traffic.turns_per_s,
         traffic.turns_failed
     ));
+    lines.extend(traffic.failures.iter().map(|(reason, count)| format!("  failed {count}: {reason}")));
     let verdict = if outcome.as_it_must {
         "every delivery ended as it must"
     } else {

@@ -12,8 +12,6 @@ const CATEGORIES_SHOWN: usize = 2;
 /// One moment of a delivery.
 pub struct Scene<'a> {
     pub delivery: &'a Delivery,
-    /// How many deliveries there are.
-    pub of: usize,
     pub look: &'a Look,
     pub pulse: Pulse,
     pub clock_factor: f64,
@@ -33,7 +31,7 @@ impl Scene<'_> {
     #[must_use]
     pub fn block(&self) -> Vec<String> {
         let mut lines = vec![
-            format!("delivery {} of {}: {}", self.delivery.number, self.of, self.delivery.title),
+            format!("delivery {}: {}", self.delivery.number, self.delivery.title),
             self.ladder(),
             self.counts(),
         ];

@@ -42,7 +42,7 @@ impl Terminal {
         if self.is_redrawn {
             self.wipe();
             let width = width();
-            let cut: Vec<String> = block.iter().map(|line| line.chars().take(width).collect()).collect();
+            let cut: Vec<String> = block.iter().map(|line| cut(line, width)).collect();
             self.write(&cut);
             self.drawn = cut.len();
             return;
@@ -77,6 +77,14 @@ impl Terminal {
         // A reader that has gone away ends the show, not the deliveries.
         let _unread = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
+}
+
+/// A line that wraps would take two places, and the next block would not cover it.
+fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn width() -> usize {

@@ -82,7 +82,11 @@ pub struct Config {
 
 impl Config {
     /// Reads everything; makes the data directory and its secrets where they are missing.
-    pub fn read(args: &ServeArgs, data: Option<&Path>, environment: &HashMap<String, String>) -> anyhow::Result<Self> {
+    pub fn read(
+        args: &ServeArgs,
+        data: Option<&Path>,
+        environment: &HashMap<String, String>,
+    ) -> anyhow::Result<Self> {
         ensure!(
             args.clock_factor >= 1.0 && args.clock_factor <= CLOCK_FACTOR_MAX,
             "--clock-factor {}: use 1 to {CLOCK_FACTOR_MAX}",
@@ -108,7 +112,10 @@ impl Config {
             environment: args.environment.clone(),
             admin_token,
             pseudonym_key: key_bytes(&pseudonym).with_context(|| {
-                format!("{}: not 64 hexadecimal digits; restore it from a backup", data.join("pseudonym.key").display())
+                format!(
+                    "{}: not 64 hexadecimal digits; restore it from a backup",
+                    data.join("pseudonym.key").display()
+                )
             })?,
             data,
         })
@@ -126,7 +133,10 @@ pub fn default_data(environment: &HashMap<String, String>) -> anyhow::Result<Pat
     }
 }
 
-fn providers(given: &[String], environment: &HashMap<String, String>) -> anyhow::Result<Vec<ProviderSetting>> {
+fn providers(
+    given: &[String],
+    environment: &HashMap<String, String>,
+) -> anyhow::Result<Vec<ProviderSetting>> {
     let mut all = Vec::new();
     let value = |name: &str| environment.get(name).filter(|value| !value.trim().is_empty());
     let openai = ProviderDefaults::of("openai");
@@ -134,14 +144,16 @@ fn providers(given: &[String], environment: &HashMap<String, String>) -> anyhow:
     if (value(&openai.api_key_env).is_some() || value(&openai.base_url_env).is_some())
         && !given.iter().any(|text| text.starts_with("openai="))
     {
-        let base_url = value(&openai.base_url_env).map(String::as_str).or(openai.base_url).unwrap_or_default();
+        let base_url =
+            value(&openai.base_url_env).map(String::as_str).or(openai.base_url).unwrap_or_default();
         all.push(setting("openai", base_url, &openai, environment));
     }
     for text in given {
         let Some((name, url)) = text.split_once('=') else {
             bail!("--provider {text}: write NAME=URL, as in vllm=http://localhost:8000/v1");
         };
-        serinus_domain::id::ProviderKey::new(name).map_err(|refused| anyhow::anyhow!("--provider {text}: {refused}"))?;
+        serinus_domain::id::ProviderKey::new(name)
+            .map_err(|refused| anyhow::anyhow!("--provider {text}: {refused}"))?;
         all.push(setting(name, url, &ProviderDefaults::of(name), environment));
     }
     Ok(all)
@@ -174,7 +186,9 @@ fn secret_file(path: &Path, make: impl Fn() -> String) -> anyhow::Result<String>
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let secret = make();
     let mut file = options.open(path).with_context(|| format!("creating {}", path.display()))?;
-    file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("writing {}", path.display()))?;
+    file.write_all(secret.as_bytes())
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("writing {}", path.display()))?;
     Ok(secret)
 }
 

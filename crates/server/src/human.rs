@@ -1,6 +1,6 @@
 //! Shares, spans, money and margins as people write them: `5%`, `1h`, `20 USD`, `1.25x`, `2pt`. Knows nothing of rollouts.
 
-use serinus_domain::units::{Millis, MicroUsd, PPM_WHOLE, Share};
+use serinus_domain::units::{MicroUsd, Millis, PPM_WHOLE, Share};
 
 /// A share: `5%`, `0.5%`, or a fraction below 1.
 pub fn share(text: &str) -> Result<Share, String> {
@@ -96,7 +96,12 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 /// The word nearest to `word`, if one is near.
 pub fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    words.into_iter().map(|have| (distance(word, have), have)).filter(|(far, have)| *far <= have.len().max(3) / 2).min().map(|(_, have)| have)
+    words
+        .into_iter()
+        .map(|have| (distance(word, have), have))
+        .filter(|(far, have)| *far <= have.len().max(3) / 2)
+        .min()
+        .map(|(_, have)| have)
 }
 
 fn distance(a: &str, b: &str) -> usize {

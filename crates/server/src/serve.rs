@@ -49,8 +49,9 @@ struct Parts {
 /// Runs until a signal says stop.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
-    let listener =
-        TcpListener::bind(config.address).await.with_context(|| format!("listening on {}", config.address))?;
+    let listener = TcpListener::bind(config.address)
+        .await
+        .with_context(|| format!("listening on {}", config.address))?;
     let address = listener.local_addr().context("reading the port that was opened")?;
     let parts = parts(&config).await?;
     let base = format!("http://{address}");
@@ -83,7 +84,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn parts(config: &Config) -> anyhow::Result<Parts> {
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data, serinus_store::SqliteOptions::default())?);
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&config.data, serinus_store::SqliteOptions::default())?);
     let timer: Arc<dyn Timer> = Arc::new(ScaledTimer::new(config.clock_factor, epoch_us(&*store).await?)?);
     let node = format!("node-{}", std::process::id());
     let now = clock(&timer);
@@ -126,7 +128,8 @@ fn client(setting: &ProviderSetting, timer: &Arc<dyn Timer>) -> anyhow::Result<O
         api_key: setting.api_key.clone(),
         connect_timeout: connect_timeout(timer),
     };
-    OpenAiCompatible::new(config, Arc::clone(timer), jitter).with_context(|| format!("provider {}", setting.name))
+    OpenAiCompatible::new(config, Arc::clone(timer), jitter)
+        .with_context(|| format!("provider {}", setting.name))
 }
 
 /// The connect limit is the network's, so it lasts as long on the wall however fast the clock runs.
@@ -135,10 +138,7 @@ fn connect_timeout(timer: &Arc<dyn Timer>) -> Duration {
     Duration::try_from_secs_f64(CONNECT_TIMEOUT.as_secs_f64() / wall.max(1e-9)).unwrap_or(Duration::MAX)
 }
 
-fn gateway(
-    config: &Config,
-    parts: &Parts,
-) -> anyhow::Result<(Arc<Gateway>, serinus_gateway::GatewayTasks)> {
+fn gateway(config: &Config, parts: &Parts) -> anyhow::Result<(Arc<Gateway>, serinus_gateway::GatewayTasks)> {
     let mut providers = HashMap::new();
     for setting in &config.providers {
         providers.insert(ProviderKey::new(&setting.name)?, Provider::new(client(setting, &parts.timer)?));
@@ -263,7 +263,8 @@ async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToke
         }
     });
     let drained = shutdown.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { drained.cancelled().await });
+    let serving =
+        axum::serve(listener, router).with_graceful_shutdown(async move { drained.cancelled().await });
     tokio::select! {
         served = serving => served.context("serving"),
         () = async { shutdown.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
@@ -274,8 +275,12 @@ async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToke
 fn announce(config: &Config, base: &str, started: Instant) {
     let ready = started.elapsed().as_millis();
     // Only for a person's eyes: what is not a terminal is a log that is kept and read by others.
-    let key = if std::io::stderr().is_terminal() { format!("#k={}", config.admin_token) } else { String::new() };
-    eprintln!("serinus {} ready in {ready} ms   base URL {base}/v1   dashboard {base}/{key}", env!("CARGO_PKG_VERSION"));
+    let key =
+        if std::io::stderr().is_terminal() { format!("#k={}", config.admin_token) } else { String::new() };
+    eprintln!(
+        "serinus {} ready in {ready} ms   base URL {base}/v1   dashboard {base}/{key}",
+        env!("CARGO_PKG_VERSION")
+    );
     let names: Vec<_> = config
         .providers
         .iter()
@@ -289,7 +294,10 @@ fn announce(config: &Config, base: &str, started: Instant) {
         names => eprintln!("  providers  {}", names.join("  ")),
     }
     if config.clock_factor > 1.0 {
-        eprintln!("  clock      runs {} times as fast as the wall: for rehearsals, not for production", config.clock_factor);
+        eprintln!(
+            "  clock      runs {} times as fast as the wall: for rehearsals, not for production",
+            config.clock_factor
+        );
     }
     eprintln!("  data       {}", config.data.display());
 }

@@ -56,7 +56,7 @@ function Track({ versions, from, to, choose }: TrackProps) {
       <thead>
         <tr>
           <th scope="col">Version</th>
-          <th scope="col">Compare</th>
+          {versions.length > 1 && <th scope="col">Compare</th>}
           <th scope="col">Author</th>
           <th scope="col">Made</th>
           <th scope="col">Why</th>
@@ -69,26 +69,28 @@ function Track({ versions, from, to, choose }: TrackProps) {
           .map((one) => (
             <tr key={one.version}>
               <th scope="row">@{one.version}</th>
-              <td>
-                <label className="pick">
-                  <input
-                    type="radio"
-                    name="from"
-                    checked={from === one.version}
-                    onChange={() => choose({ from: one.version, to })}
-                  />{" "}
-                  from
-                </label>{" "}
-                <label className="pick">
-                  <input
-                    type="radio"
-                    name="to"
-                    checked={to === one.version}
-                    onChange={() => choose({ from, to: one.version })}
-                  />{" "}
-                  to
-                </label>
-              </td>
+              {versions.length > 1 && (
+                <td>
+                  <label className="pick">
+                    <input
+                      type="radio"
+                      name="from"
+                      checked={from === one.version}
+                      onChange={() => choose({ from: one.version, to })}
+                    />{" "}
+                    from
+                  </label>{" "}
+                  <label className="pick">
+                    <input
+                      type="radio"
+                      name="to"
+                      checked={to === one.version}
+                      onChange={() => choose({ from, to: one.version })}
+                    />{" "}
+                    to
+                  </label>
+                </td>
+              )}
               <td>{one.author}</td>
               <td>
                 <Moment at={one.created_at} />
@@ -129,7 +131,7 @@ function Difference({ kind, name, from, to }: Named & { from: number; to: number
             const pieces = wordDiff(asText(old.content), asText(next.content));
             return (
               <>
-                <p className="muted">{wordsChanged(pieces)}</p>
+                {from !== to && <p className="muted">{wordsChanged(pieces)}</p>}
                 <pre className="diff">
                   {pieces.map((piece, at) => {
                     const key = `${at} ${piece.kind}`;

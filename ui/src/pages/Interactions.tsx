@@ -9,9 +9,9 @@ import { InteractionPanel } from "../parts/InteractionPanel";
 import { Moment } from "../parts/Moment";
 import { Empty, Loaded } from "../parts/States";
 import { useTitle } from "../parts/useTitle";
-import { byTrouble, excerpt, troubleText } from "../view/interaction";
+import { byTrouble, excerpt, lowestScore, troubleText } from "../view/interaction";
 
-const LISTED = 200;
+const LISTED = 50;
 /** A judged score below this is worth reading. */
 const LOW = 0.6;
 
@@ -145,6 +145,7 @@ function List({ filter, all, opened, params }: ListProps) {
 
 function Line({ view, opened, params }: { view: InteractionView; opened: boolean; params: URLSearchParams }) {
   const { record } = view;
+  const reason = lowestScore(view)?.reason;
   const next = new URLSearchParams(params);
   next.set("id", record.id);
   return (
@@ -157,7 +158,10 @@ function Line({ view, opened, params }: { view: InteractionView; opened: boolean
         <span className="interaction-question">
           {view.question ? excerpt(view.question, 90) : "question not captured"}
         </span>
-        <span className="interaction-trouble">{excerpt(troubleText(view), 60)}</span>
+        <span className="interaction-trouble">
+          {excerpt(troubleText(view), 60)}
+          {reason && <span className="reason"> {excerpt(reason, 90)}</span>}
+        </span>
         <span className="muted small">
           {record.feature}
           {record.arm ? ` · ${record.arm.arm}` : ""}

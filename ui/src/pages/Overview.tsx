@@ -12,7 +12,7 @@ import { Empty, Loaded } from "../parts/States";
 import { useTitle } from "../parts/useTitle";
 import { share } from "../view/number";
 import { placeOf } from "../view/place";
-import { overviewSentence } from "../view/sentence";
+import { overviewSentence, sentenceParts } from "../view/sentence";
 import { stageLabel } from "../view/stage";
 
 export function Overview() {
@@ -98,7 +98,7 @@ function Changed() {
                   <span className="muted">
                     <Moment at={at} />, {actor}
                   </span>{" "}
-                  {message}
+                  <span title={message}>{sentenceParts(message)[0]}</span>
                 </li>
               ))}
             </ul>
@@ -143,7 +143,7 @@ function Flight({ rollout }: { rollout: RolloutSummary }) {
   const live = LIVE.has(rollout.phase);
   const where = whereOf(rollout);
   return (
-    <li className={`flight flight-${rollout.phase}`}>
+    <li className={`flight flight-${rollout.phase}${live ? "" : " flight-ended"}`}>
       <p className="flight-name">
         <Link href={`/r/${encodeURIComponent(rollout.key)}`}>{rollout.key}</Link>{" "}
         <span className="muted">{rollout.features.join(", ")}</span>
@@ -155,12 +155,10 @@ function Flight({ rollout }: { rollout: RolloutSummary }) {
         </span>
       </div>
       {/* What has ended burns no more: its sentence says what the evidence was. */}
-      {live ? (
-        <Fuse e={rollout.e ?? 0} limit={rollout.e_limit} holds={rollout.stage !== "shadow"} compact />
-      ) : (
-        <span />
-      )}
-      <p className="flight-sentence">{rollout.sentence}</p>
+      {live && <Fuse e={rollout.e ?? 0} limit={rollout.e_limit} holds={rollout.stage !== "shadow"} compact />}
+      <p className="flight-sentence" title={rollout.sentence}>
+        {sentenceParts(rollout.sentence)[0]}
+      </p>
     </li>
   );
 }

@@ -10,7 +10,7 @@ import { Moment } from "../parts/Moment";
 import { Loaded } from "../parts/States";
 import { useTitle } from "../parts/useTitle";
 import { words } from "../view/metric";
-import { HOLDS } from "../view/sentence";
+import { HOLDS, sentenceParts } from "../view/sentence";
 
 export function Revision({ number }: { number: number }) {
   useTitle(`Revision ${number}`);
@@ -25,6 +25,7 @@ export function Revision({ number }: { number: number }) {
 function Content({ revision }: { revision: RevisionShape }) {
   const { cause } = revision;
   const decision = cause.decision ?? null;
+  const [message, figures] = sentenceParts(revision.message);
   return (
     <>
       <section className="panel first">
@@ -36,7 +37,10 @@ function Content({ revision }: { revision: RevisionShape }) {
           </span>
           {decision && <VerdictChip verdict={decision.decided.verdict} />}
         </p>
-        <h1 className="sentence">{revision.message}</h1>
+        <h1 className="sentence">
+          {message}
+          {figures && <span className="figures"> {figures}</span>}
+        </h1>
         <p className="muted small">
           digest <code>{revision.digest.slice(0, 16)}</code>, after{" "}
           <code>{revision.parent.slice(0, 16)}</code>

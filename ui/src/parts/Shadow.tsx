@@ -86,13 +86,13 @@ function PairInterval({ pair }: { pair: PairEvidence }) {
     <svg className="interval" width="100%" height="20" aria-hidden="true">
       {typeof pair.margin === "number" && (
         <>
-          <rect className="zone-harm" x={`${50 + 50 * (pair.margin / REACH)}%`} width="100%" height="20" />
-          <line
-            className="axis-limit"
-            x1={`${50 + 50 * (pair.margin / REACH)}%`}
-            x2={`${50 + 50 * (pair.margin / REACH)}%`}
-            y2="20"
+          <rect
+            className="zone-harm"
+            x={at(sign * pair.margin)}
+            width={`${50 - 50 * Math.min(1, pair.margin / REACH)}%`}
+            height="20"
           />
+          <line className="axis-limit" x1={at(sign * pair.margin)} x2={at(sign * pair.margin)} y2="20" />
         </>
       )}
       <line className="axis-zero" x1="50%" x2="50%" y1="0" y2="20" />

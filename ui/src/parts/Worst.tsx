@@ -2,7 +2,7 @@
 
 import { Link } from "wouter";
 import type { InteractionView } from "../api/model";
-import { excerpt, lowestScore, troubleText } from "../view/interaction";
+import { answerMissing, excerpt, lowestScore, troubleText } from "../view/interaction";
 import { Empty } from "./States";
 
 export function Worst({ worst, rollout }: { worst: readonly InteractionView[]; rollout: string }) {
@@ -48,7 +48,7 @@ function WorstItem({ view }: { view: InteractionView }) {
         {view.question ? excerpt(view.question, 200) : "the question was not captured"}
       </blockquote>
       <blockquote className="answer">
-        {view.answer ? excerpt(view.answer, 280) : "the answer was not captured"}
+        {view.answer ? excerpt(view.answer, 280) : answerMissing(view)}
       </blockquote>
       {score?.reason && <p className="reason">{score.reason}</p>}
     </li>

@@ -16,6 +16,13 @@ export function lowestScore(view: InteractionView): Score | undefined {
   return [...view.scores].sort((a, b) => a.value - b.value)[0];
 }
 
+/** Why there is no answer to show. */
+export function answerMissing({ record }: InteractionView): string {
+  return record.outcome.type === "ok"
+    ? "the answer was not captured"
+    : "no answer came, or only a part of one";
+}
+
 /** Its trouble, the gravest first. */
 export function troubleText(view: InteractionView): string {
   const { outcome, facts } = view.record;

@@ -56,7 +56,6 @@ fn a_block_shows_stage_counts_intervals_and_the_verdict() {
     let look = look();
     let scene = Scene {
         delivery: &deliveries[1],
-        of: 3,
         look: &look,
         pulse: Pulse { elapsed: Duration::from_secs(20), turns_per_s: 598.4, units_per_s: 305.0 },
         clock_factor: 1_440.0,

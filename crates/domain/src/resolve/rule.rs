@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::context::Attributes;
 
-    fn check(condition: Value, attributes: Value, met: bool) {
+    fn check(condition: &Value, attributes: &Value, met: bool) {
         let stored: Condition = serde_json::from_value(condition.clone()).unwrap();
         let attributes = attributes.as_object().unwrap().clone();
         let context = Context::new(Some("s1"), Some("u1"), Attributes::new(attributes).unwrap()).unwrap();
@@ -112,21 +112,21 @@ mod tests {
     #[test]
     fn operators() {
         let plan = |value: &str| json!({"equals": {"attribute": "plan", "value": value}});
-        check(json!("always"), json!({}), true);
-        check(plan("pro"), json!({"plan": "pro"}), true);
-        check(plan("pro"), json!({"plan": "free"}), false);
-        check(plan("pro"), json!({"plan": 7}), false);
-        check(plan("pro"), json!({}), false);
-        check(json!({"in": {"attribute": "n", "values": [1, 2]}}), json!({"n": 2.0}), true);
-        check(json!({"less": {"attribute": "n", "than": 2}}), json!({"n": 2}), false);
-        check(json!({"less": {"attribute": "n", "than": 2}}), json!({"n": 1.9}), true);
-        check(json!({"less": {"attribute": "n", "than": 2}}), json!({"n": "1"}), false);
-        check(json!({"greater": {"attribute": "n", "than": 2}}), json!({"n": 3}), true);
-        check(json!({"between": {"attribute": "n", "low": 1, "high": 2}}), json!({"n": 2}), true);
-        check(json!({"and": []}), json!({}), true);
-        check(json!({"or": []}), json!({}), false);
-        check(json!({"not": {"or": [plan("pro"), plan("team")]}}), json!({"plan": "team"}), false);
-        check(json!({"and": [plan("pro"), {"not": plan("team")}]}), json!({"plan": "pro"}), true);
-        check(json!({"equals": {"attribute": "user", "value": "u1"}}), json!({}), true);
+        check(&json!("always"), &json!({}), true);
+        check(&plan("pro"), &json!({"plan": "pro"}), true);
+        check(&plan("pro"), &json!({"plan": "free"}), false);
+        check(&plan("pro"), &json!({"plan": 7}), false);
+        check(&plan("pro"), &json!({}), false);
+        check(&json!({"in": {"attribute": "n", "values": [1, 2]}}), &json!({"n": 2.0}), true);
+        check(&json!({"less": {"attribute": "n", "than": 2}}), &json!({"n": 2}), false);
+        check(&json!({"less": {"attribute": "n", "than": 2}}), &json!({"n": 1.9}), true);
+        check(&json!({"less": {"attribute": "n", "than": 2}}), &json!({"n": "1"}), false);
+        check(&json!({"greater": {"attribute": "n", "than": 2}}), &json!({"n": 3}), true);
+        check(&json!({"between": {"attribute": "n", "low": 1, "high": 2}}), &json!({"n": 2}), true);
+        check(&json!({"and": []}), &json!({}), true);
+        check(&json!({"or": []}), &json!({}), false);
+        check(&json!({"not": {"or": [plan("pro"), plan("team")]}}), &json!({"plan": "team"}), false);
+        check(&json!({"and": [plan("pro"), {"not": plan("team")}]}), &json!({"plan": "pro"}), true);
+        check(&json!({"equals": {"attribute": "user", "value": "u1"}}), &json!({}), true);
     }
 }

@@ -33,7 +33,9 @@ pub enum Verb {
     #[command(after_help = "Examples:\n  serinus artifact list")]
     List,
     /// Show a series, or one version with its content
-    #[command(after_help = "Examples:\n  serinus artifact show system_prompt/support\n  serinus artifact show system_prompt/support@2")]
+    #[command(
+        after_help = "Examples:\n  serinus artifact show system_prompt/support\n  serinus artifact show system_prompt/support@2"
+    )]
     Show {
         /// KIND/NAME or KIND/NAME@VERSION
         reference: String,
@@ -49,7 +51,11 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
                 print::json(&answer);
             } else {
                 let verb = if answer["created"] == json!(true) { "created" } else { "exists" };
-                print::line(&format!("{verb}  {}  {}", print::text(&answer, "reference"), &print::text(&answer, "digest")[..8]));
+                print::line(&format!(
+                    "{verb}  {}  {}",
+                    print::text(&answer, "reference"),
+                    &print::text(&answer, "digest")[..8]
+                ));
             }
         }
         Verb::List => {
@@ -58,9 +64,15 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
                 print::json(&answer);
             } else {
                 let row = |one: &Value| {
-                    vec![format!("{}/{}", print::text(one, "kind"), print::text(one, "name")), print::text(one, "latest")]
+                    vec![
+                        format!("{}/{}", print::text(one, "kind"), print::text(one, "name")),
+                        print::text(one, "latest"),
+                    ]
                 };
-                print::table(&["series", "latest"], &print::list(&answer, "artifacts").iter().map(row).collect::<Vec<_>>());
+                print::table(
+                    &["series", "latest"],
+                    &print::list(&answer, "artifacts").iter().map(row).collect::<Vec<_>>(),
+                );
             }
         }
         Verb::Show { reference } => show(client, &reference).await?,
@@ -103,10 +115,12 @@ pub async fn publish(
     let content: Value = match kind {
         "system_prompt" | "prompt_template" if !data => json!({"text": text}),
         "rubric" if !data => json!({"instructions": text}),
-        _ => serde_yaml_ng::from_str(text).with_context(|| format!("{series}: content is neither JSON nor YAML"))?,
+        _ => serde_yaml_ng::from_str(text)
+            .with_context(|| format!("{series}: content is neither JSON nor YAML"))?,
     };
     let requires = requires.iter().map(|text| requirement(text)).collect::<anyhow::Result<Vec<_>>>()?;
-    let body = json!({"kind": kind, "name": name, "content": content, "message": message, "requires": requires});
+    let body =
+        json!({"kind": kind, "name": name, "content": content, "message": message, "requires": requires});
     client.post("/artifacts", &body).await
 }
 

@@ -46,8 +46,13 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
                 print::json(&answer);
                 return Ok(0);
             }
-            let row = |one: &Value| vec![print::text(one, "key"), print::text(one, "url"), print::text(one, "secret_name")];
-            print::table(&["channel", "url", "secret"], &print::list(&answer, "channels").iter().map(row).collect::<Vec<_>>());
+            let row = |one: &Value| {
+                vec![print::text(one, "key"), print::text(one, "url"), print::text(one, "secret_name")]
+            };
+            print::table(
+                &["channel", "url", "secret"],
+                &print::list(&answer, "channels").iter().map(row).collect::<Vec<_>>(),
+            );
         }
     }
     Ok(0)

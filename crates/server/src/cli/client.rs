@@ -59,8 +59,13 @@ impl Client {
             let path = data.as_ref()?.join(name);
             std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
         };
-        let base = args.url.clone().or_else(|| file("address")).unwrap_or_else(|| format!("http://127.0.0.1:{DEFAULT_PORT}"));
-        let token = args.token.clone().or_else(|| if args.url.is_none() { file("admin.token") } else { None });
+        let base = args
+            .url
+            .clone()
+            .or_else(|| file("address"))
+            .unwrap_or_else(|| format!("http://127.0.0.1:{DEFAULT_PORT}"));
+        let token =
+            args.token.clone().or_else(|| if args.url.is_none() { file("admin.token") } else { None });
         let http = reqwest::Client::builder().no_proxy().build().context("setting up an HTTP client")?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token, json: args.json })
     }
@@ -107,7 +112,11 @@ impl Client {
         })?;
         let status = answer.status();
         let text = answer.text().await.context("reading the server's answer")?;
-        let value: Value = if text.trim().is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::Null) };
+        let value: Value = if text.trim().is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::Null)
+        };
         if status.is_success() {
             return Ok(value);
         }

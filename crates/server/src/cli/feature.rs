@@ -48,7 +48,9 @@ pub enum Verb {
         key: String,
     },
     /// Turn a feature off: its declared answer, at every session's next turn
-    #[command(after_help = "Examples:\n  serinus feature kill support\n  serinus feature kill support --revive")]
+    #[command(
+        after_help = "Examples:\n  serinus feature kill support\n  serinus feature kill support --revive"
+    )]
     Kill {
         /// Its key
         key: String,
@@ -76,7 +78,8 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
                     }
                     if let Some(judge) = judge {
                         let (rubric, model) = judge.split_once('=').context("--judge: write RUBRIC=MODEL")?;
-                        let policy = json!({"rubric": rubric, "model": model, "rate_ppm": judge_rate.as_ppm()});
+                        let policy =
+                            json!({"rubric": rubric, "model": model, "rate_ppm": judge_rate.as_ppm()});
                         body.insert("judge".into(), policy);
                     }
                     Value::Object(body)
@@ -93,14 +96,21 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
         Verb::List => {
             let answer = client.get("/features").await?;
             if !client.json {
-                let row = |one: &Value| vec![print::text(one, "key"), print::text(one, "rollout"), print::layers(&one["control"])];
-                print::table(&["feature", "rollout", "serves"], &print::list(&answer, "features").iter().map(row).collect::<Vec<_>>());
+                let row = |one: &Value| {
+                    vec![print::text(one, "key"), print::text(one, "rollout"), print::layers(&one["control"])]
+                };
+                print::table(
+                    &["feature", "rollout", "serves"],
+                    &print::list(&answer, "features").iter().map(row).collect::<Vec<_>>(),
+                );
                 return Ok(0);
             }
             answer
         }
         Verb::Show { key } => client.get(&format!("/features/{key}")).await?,
-        Verb::Kill { key, revive } => client.post(&format!("/features/{key}/kill"), &json!({"killed": !revive})).await?,
+        Verb::Kill { key, revive } => {
+            client.post(&format!("/features/{key}/kill"), &json!({"killed": !revive})).await?
+        }
     };
     print::json(&answer);
     Ok(0)
@@ -109,7 +119,16 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
 /// What can be put of a feature as it is now; of a new one, nothing.
 async fn current(client: &Client, key: &str) -> anyhow::Result<Map<String, Value>> {
     const PUTTABLE: [&str; 10] = [
-        "description", "control", "variants", "rules", "bucket_by", "caller_system", "categories", "judge", "capture_ppm", "off",
+        "description",
+        "control",
+        "variants",
+        "rules",
+        "bucket_by",
+        "caller_system",
+        "categories",
+        "judge",
+        "capture_ppm",
+        "off",
     ];
     match client.get(&format!("/features/{key}")).await {
         Ok(Value::Object(members)) => Ok(members
@@ -117,7 +136,9 @@ async fn current(client: &Client, key: &str) -> anyhow::Result<Map<String, Value
             .filter(|(name, value)| PUTTABLE.contains(&name.as_str()) && !value.is_null())
             .collect()),
         Ok(_) => bail!("feature \"{key}\": the server's answer is no object"),
-        Err(refused) if refused.downcast_ref::<super::Refusal>().is_some_and(|refusal| refusal.status == 404) => {
+        Err(refused)
+            if refused.downcast_ref::<super::Refusal>().is_some_and(|refusal| refusal.status == 404) =>
+        {
             Ok(Map::new())
         }
         Err(refused) => Err(refused),
@@ -127,7 +148,9 @@ async fn current(client: &Client, key: &str) -> anyhow::Result<Map<String, Value
 fn set_layers(body: &mut Map<String, Value>, layers: &[String]) -> anyhow::Result<()> {
     let control = body.entry("control").or_insert_with(|| json!({}));
     for reference in layers {
-        let (kind, _) = reference.split_once('/').with_context(|| format!("--layer {reference}: write KIND/NAME@VERSION"))?;
+        let (kind, _) = reference
+            .split_once('/')
+            .with_context(|| format!("--layer {reference}: write KIND/NAME@VERSION"))?;
         control[kind] = reference.as_str().into();
     }
     Ok(())

@@ -57,8 +57,13 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
         Verb::List => {
             let answer = client.get("/flags").await?;
             if !client.json {
-                let row = |one: &Value| vec![print::text(one, "key"), print::text(one, "kind"), print::text(one, "default")];
-                print::table(&["flag", "type", "default variant"], &print::list(&answer, "flags").iter().map(row).collect::<Vec<_>>());
+                let row = |one: &Value| {
+                    vec![print::text(one, "key"), print::text(one, "kind"), print::text(one, "default")]
+                };
+                print::table(
+                    &["flag", "type", "default variant"],
+                    &print::list(&answer, "flags").iter().map(row).collect::<Vec<_>>(),
+                );
                 return Ok(0);
             }
             answer

@@ -22,11 +22,16 @@ use crate::{config::ServeArgs, demo::DemoArgs};
 
 /// Progressive delivery for LLM-powered features
 #[derive(Debug, Parser)]
-#[command(name = "serinus", version, propagate_version = true, after_help = "Examples:
+#[command(
+    name = "serinus",
+    version,
+    propagate_version = true,
+    after_help = "Examples:
   serinus serve                                              # the server, on http://127.0.0.1:7171
   serinus demo                                               # a staged rollout on recorded traffic, in two minutes
   serinus rollout start support.model=model/gpt-4o@2 --from canary
-  serinus rollback support")]
+  serinus rollback support"
+)]
 pub struct Cli {
     /// Where the server is.
     #[command(flatten)]
@@ -44,16 +49,25 @@ pub enum Command {
     /// Deliver three changes of a feature on recorded LLM traffic, with the dashboard up.
     Demo(DemoArgs),
     /// Publish, list and compare versions of layers.
-    #[command(subcommand, after_help = "Examples:\n  serinus artifact publish system_prompt/support concise.md")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  serinus artifact publish system_prompt/support concise.md"
+    )]
     Artifact(artifact::Verb),
     /// Create, change and show features.
-    #[command(subcommand, after_help = "Examples:\n  serinus feature put support --layer model/gpt-4o@1 --layer system_prompt/support@1")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  serinus feature put support --layer model/gpt-4o@1 --layer system_prompt/support@1"
+    )]
     Feature(feature::Verb),
     /// Get and put plain flags.
     #[command(subcommand, after_help = "Examples:\n  serinus flag put dark-mode --value true")]
     Flag(flag::Verb),
     /// Start, watch and steer rollouts.
-    #[command(subcommand, after_help = "Examples:\n  serinus rollout start support.system_prompt=@concise.md --from canary\n  serinus rollout watch support-1")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  serinus rollout start support.system_prompt=@concise.md --from canary\n  serinus rollout watch support-1"
+    )]
     Rollout(rollout::Verb),
     /// Take a change back, everywhere and at once.
     Rollback(rollback::RollbackArgs),
@@ -63,15 +77,25 @@ pub enum Command {
     /// Read the revision log.
     Revisions(revisions::RevisionsArgs),
     /// Make, list and revoke tokens.
-    #[command(subcommand, after_help = "Examples:\n  serinus token create my-app --scope invoke --scope evaluate")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  serinus token create my-app --scope invoke --scope evaluate"
+    )]
     Token(token::Verb),
     /// Say where pages go.
-    #[command(subcommand, after_help = "Examples:\n  serinus channel put oncall https://hooks.example.com/serinus --secret oncall")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  serinus channel put oncall https://hooks.example.com/serinus --secret oncall"
+    )]
     Channel(channel::Verb),
 }
 
 /// Runs a command that talks to a server; answers the exit code.
-pub async fn run(command: Command, server: &ServerArgs, environment: &HashMap<String, String>) -> anyhow::Result<u8> {
+pub async fn run(
+    command: Command,
+    server: &ServerArgs,
+    environment: &HashMap<String, String>,
+) -> anyhow::Result<u8> {
     let client = Client::find(server, environment)?;
     match command {
         Command::Artifact(verb) => artifact::run(verb, &client).await,

@@ -8,7 +8,9 @@ use crate::human;
 
 /// Read the revision log
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  serinus revisions\n  serinus revisions 45          # one revision, with its cause and evidence")]
+#[command(
+    after_help = "Examples:\n  serinus revisions\n  serinus revisions 45          # one revision, with its cause and evidence"
+)]
 pub struct RevisionsArgs {
     /// One revision
     pub number: Option<u64>,
@@ -36,6 +38,9 @@ pub async fn run(args: RevisionsArgs, client: &Client) -> anyhow::Result<u8> {
             print::text(one, "message"),
         ]
     };
-    print::table(&["revision", "at (UTC)", "actor", "message"], &print::list(&answer, "revisions").iter().map(row).collect::<Vec<_>>());
+    print::table(
+        &["revision", "at (UTC)", "actor", "message"],
+        &print::list(&answer, "revisions").iter().map(row).collect::<Vec<_>>(),
+    );
     Ok(0)
 }

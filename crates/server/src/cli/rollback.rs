@@ -65,11 +65,18 @@ pub async fn run(args: RollbackArgs, client: &Client) -> anyhow::Result<u8> {
 fn show(answer: &Value, args: &RollbackArgs) {
     let layers = print::layers;
     for one in print::list(answer, "moves") {
-        print::line(&format!("  {}  {} -> {}", print::text(one, "feature"), layers(&one["from"]), layers(&one["to"])));
+        print::line(&format!(
+            "  {}  {} -> {}",
+            print::text(one, "feature"),
+            layers(&one["from"]),
+            layers(&one["to"])
+        ));
     }
     let reach = match answer["reach"].as_str() {
         Some("new_sessions") => "new sessions; those that have it keep it to their end".to_owned(),
-        _ => format!("every session at its next turn: {} open sessions", print::text(answer, "open_sessions")),
+        _ => {
+            format!("every session at its next turn: {} open sessions", print::text(answer, "open_sessions"))
+        }
     };
     print::line(&format!("  reach    {reach}"));
     for warning in print::list(answer, "warnings").iter().filter_map(Value::as_str) {
@@ -81,8 +88,10 @@ fn show(answer: &Value, args: &RollbackArgs) {
     if answer["revision"].is_null() {
         return print::line("  done     it had been taken back already");
     }
-    let laggards: Vec<_> = print::list(&answer["activation"], "laggards").iter().filter_map(Value::as_str).collect();
-    let late = if laggards.is_empty() { String::new() } else { format!("; waiting for {}", laggards.join(", ")) };
+    let laggards: Vec<_> =
+        print::list(&answer["activation"], "laggards").iter().filter_map(Value::as_str).collect();
+    let late =
+        if laggards.is_empty() { String::new() } else { format!("; waiting for {}", laggards.join(", ")) };
     print::line(&format!(
         "  done     revision {}, in effect on {} of {} nodes after {} ms{late}",
         print::text(answer, "revision"),

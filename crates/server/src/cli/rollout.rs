@@ -162,7 +162,8 @@ async fn moved(text: &str, client: &Client) -> anyhow::Result<(String, String, S
     let reference = match version.strip_prefix('@') {
         Some(file) => {
             let view = client.get(&format!("/features/{feature}")).await?;
-            let current = view["control"][layer].as_str().and_then(|have| have.split_once('/')?.1.rsplit_once('@'));
+            let current =
+                view["control"][layer].as_str().and_then(|have| have.split_once('/')?.1.rsplit_once('@'));
             let series = format!("{layer}/{}", current.map_or(feature, |(name, _)| name));
             let file = std::path::Path::new(file);
             let content = artifact::read(file)?;
@@ -182,7 +183,11 @@ fn started(answer: &Value, client: &Client, dry_run: bool) {
     print::line(&format!("  rollout    {key}: {}", stages.join(" -> ")));
     for one in print::list(rollout, "change") {
         let layer = format!("{}.{}", print::text(one, "feature"), print::text(one, "layer"));
-        print::line(&format!("  change     {layer}  {} -> {}", print::text(one, "from"), print::text(one, "to")));
+        print::line(&format!(
+            "  change     {layer}  {} -> {}",
+            print::text(one, "from"),
+            print::text(one, "to")
+        ));
     }
     for warning in print::list(answer, "warnings").iter().filter_map(Value::as_str) {
         print::line(&format!("  note       {warning}"));
@@ -213,8 +218,12 @@ async fn list(client: &Client) -> anyhow::Result<()> {
         print::json(&answer);
         return Ok(());
     }
-    let row = |one: &Value| vec![print::text(one, "key"), print::text(one, "phase"), print::text(one, "sentence")];
-    print::table(&["rollout", "phase", "verdict"], &print::list(&answer, "rollouts").iter().map(row).collect::<Vec<_>>());
+    let row =
+        |one: &Value| vec![print::text(one, "key"), print::text(one, "phase"), print::text(one, "sentence")];
+    print::table(
+        &["rollout", "phase", "verdict"],
+        &print::list(&answer, "rollouts").iter().map(row).collect::<Vec<_>>(),
+    );
     Ok(())
 }
 
@@ -222,7 +231,8 @@ fn show(rollout: &Value) {
     print::line(&print::text(rollout, "sentence"));
     print::line("");
     let evidence = &rollout["evidence"];
-    let number = |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |number| format!("{number:.4}"));
+    let number =
+        |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |number| format!("{number:.4}"));
     let row = |one: &Value| {
         let effect = &one["effect"];
         vec![
@@ -231,13 +241,27 @@ fn show(rollout: &Value) {
             format!("{}/{}", print::text(effect, "control_units"), print::text(effect, "candidate_units")),
             number(&effect["control_mean"]),
             number(&effect["candidate_mean"]),
-            format!("{} [{}, {}]", number(&effect["difference"]), number(&effect["lower"]), number(&effect["upper"])),
+            format!(
+                "{} [{}, {}]",
+                number(&effect["difference"]),
+                number(&effect["lower"]),
+                number(&effect["upper"])
+            ),
             number(&one["margin"]),
             format!("{:.2}", one["log_e"].as_f64().unwrap_or(0.0).exp()),
         ]
     };
     let rows: Vec<_> = print::list(evidence, "guardrails").iter().map(row).collect();
-    let heading = ["metric", "where", "n control/candidate", "control", "candidate", "difference [interval]", "margin", "E"];
+    let heading = [
+        "metric",
+        "where",
+        "n control/candidate",
+        "control",
+        "candidate",
+        "difference [interval]",
+        "margin",
+        "E",
+    ];
     print::table(&heading, &rows);
     for missing in rollout["gate"]["missing"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         print::line(&format!("  needs  {missing}"));
@@ -269,7 +293,10 @@ async fn watch(key: &str, client: &Client) -> anyhow::Result<u8> {
                     .collect();
                 print::line(&Value::Object(shown).to_string());
             } else {
-                print::line(&format!("{}  {sentence}", human::moment(answer["report_at"].as_i64().unwrap_or(0))));
+                print::line(&format!(
+                    "{}  {sentence}",
+                    human::moment(answer["report_at"].as_i64().unwrap_or(0))
+                ));
             }
             last = sentence;
         }

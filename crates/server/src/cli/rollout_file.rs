@@ -72,7 +72,8 @@ const WEIGHT_DEFAULT_PPM: u32 = 100_000;
 
 /// Reads a file's text into the body of `POST /rollouts`. References are left as written: `support@8`, or `kind/name@8`.
 pub fn parse(text: &str) -> anyhow::Result<Value> {
-    let file: File = serde_yaml_ng::from_str(text).map_err(|refused| anyhow::anyhow!("{}", with_nearest(&refused.to_string())))?;
+    let file: File = serde_yaml_ng::from_str(text)
+        .map_err(|refused| anyhow::anyhow!("{}", with_nearest(&refused.to_string())))?;
     if file.serinus != HEADER {
         bail!("serinus: {}: this is not a file of kind {HEADER}", file.serinus);
     }
@@ -99,7 +100,9 @@ pub fn parse(text: &str) -> anyhow::Result<Value> {
     put("builtin", builtin(file.builtin.as_deref())?);
     let stages = file.stages.iter().map(stage).collect::<anyhow::Result<Vec<_>>>()?;
     put("stages", (!stages.is_empty()).then(|| json!(stages)));
-    let rules = |rules: &[Rule], action| rules.iter().map(|one| rule(one, action)).collect::<anyhow::Result<Vec<_>>>();
+    let rules = |rules: &[Rule], action| {
+        rules.iter().map(|one| rule(one, action)).collect::<anyhow::Result<Vec<_>>>()
+    };
     let guardrails: Vec<_> = [rules(&file.rollback_if, "roll_back")?, rules(&file.hold_if, "hold")?].concat();
     put("guardrails", (!guardrails.is_empty()).then(|| json!(guardrails)));
     Ok(Value::Object(body))
@@ -128,7 +131,10 @@ fn builtin(text: Option<&str>) -> anyhow::Result<Option<Value>> {
 }
 
 fn span_of(name: &str, text: Option<&str>) -> anyhow::Result<Option<Value>> {
-    text.map(|text| human::span(text).map(|span| span.0.into()).map_err(|refused| anyhow::anyhow!("{name}: {refused}"))).transpose()
+    text.map(|text| {
+        human::span(text).map(|span| span.0.into()).map_err(|refused| anyhow::anyhow!("{name}: {refused}"))
+    })
+    .transpose()
 }
 
 fn stage(one: &BTreeMap<String, Stage>) -> anyhow::Result<Value> {
@@ -138,11 +144,17 @@ fn stage(one: &BTreeMap<String, Stage>) -> anyhow::Result<Value> {
     };
     const KINDS: [&str; 4] = ["shadow", "canary", "ab", "full"];
     if !KINDS.contains(&kind.as_str()) {
-        bail!("stages: \"{kind}\" is no stage: use one of {}{}", KINDS.join(", "), did_you_mean(human::nearest(kind, KINDS)));
+        bail!(
+            "stages: \"{kind}\" is no stage: use one of {}{}",
+            KINDS.join(", "),
+            did_you_mean(human::nearest(kind, KINDS))
+        );
     }
     let at = |refused: String| anyhow::anyhow!("stages.{kind}: {refused}");
     let share = match (&stage.share, &stage.sample, &stage.holdback) {
-        (Some(share), None, None) | (None, Some(share), None) => Some(human::share(share).map_err(at)?.as_ppm()),
+        (Some(share), None, None) | (None, Some(share), None) => {
+            Some(human::share(share).map_err(at)?.as_ppm())
+        }
         (None, None, Some(held)) => Some(1_000_000 - human::share(held).map_err(at)?.as_ppm()),
         (None, None, None) => None,
         _ => bail!("stages.{kind}: say one of share, sample and holdback"),
@@ -208,7 +220,9 @@ fn rule(rule: &Rule, action: &str) -> anyhow::Result<Value> {
         body["trust"] = match (trust.as_str(), human::worse(trust)) {
             ("full" | "uncalibrated", _) => trust.as_str().into(),
             (_, Ok(human::Worse::Points(ppm))) => json!({"allowance": ppm}),
-            _ => bail!("{metric}: trust_judge: {trust}: write full, uncalibrated, or an allowance such as 3pt"),
+            _ => {
+                bail!("{metric}: trust_judge: {trust}: write full, uncalibrated, or an allowance such as 3pt")
+            }
         };
     }
     Ok(body)
@@ -260,8 +274,14 @@ hold_if: [ { metric: thumbs_down, worse_by: 1.25x } ]
         let body = parse(FILE).unwrap();
         assert_eq!(body["change"]["support"]["system_prompt"], "system_prompt/support@8");
         assert_eq!(body["stages"][0]["spend_max_micro_usd"], 20_000_000);
-        assert_eq!(body["stages"][2], json!({"kind": "full", "share_ppm": 990_000, "min_ms": 259_200_000_u64}));
-        assert_eq!(body["guardrails"][0]["worse_by"], json!({"relative_ppm": 250_000, "absolute_ppm": 10_000}));
+        assert_eq!(
+            body["stages"][2],
+            json!({"kind": "full", "share_ppm": 990_000, "min_ms": 259_200_000_u64})
+        );
+        assert_eq!(
+            body["guardrails"][0]["worse_by"],
+            json!({"relative_ppm": 250_000, "absolute_ppm": 10_000})
+        );
         assert_eq!(body["guardrails"][1]["worse_than_ppm"], 30_000);
         assert_eq!(body["guardrails"][2]["trust"], json!({"allowance": 30_000}));
         assert_eq!(body["guardrails"][3]["action"], "hold");
@@ -273,7 +293,10 @@ hold_if: [ { metric: thumbs_down, worse_by: 1.25x } ]
         assert!(error("metric: quality", "metric: qualty").contains("did you mean \"quality\""));
         assert!(error("rollback_if:", "rolback_if:").contains("did you mean \"rollback_if\""));
         assert!(error("- canary", "- canery").contains("did you mean \"canary\""));
-        assert!(error("system_prompt: support@8", "sytem_prompt: support@8").contains("did you mean \"system_prompt\""));
+        assert!(
+            error("system_prompt: support@8", "sytem_prompt: support@8")
+                .contains("did you mean \"system_prompt\"")
+        );
         assert!(error("min: 1h, max: 7d", "min: 1 hour, max: 7d").contains("is no span"));
         assert!(error("rollout/v1", "rollout/v2").contains("rollout/v1"));
     }
