@@ -112,7 +112,8 @@ pub async fn run(
 
 fn line(run: &RunOutcome) -> String {
     let told = run.deliveries.iter().map(|outcome| {
-        let mark = if outcome.as_it_must { "" } else { " (NOT as it must)" };
+        let mark =
+            if outcome.as_it_must { String::new() } else { format!(" (NOT as it must: {})", outcome.reason) };
         format!("{} {}{mark}", outcome.rollout, outcome.outcome.words())
     });
     let told: Vec<String> = told.collect();

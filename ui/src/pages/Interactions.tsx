@@ -160,7 +160,7 @@ function Line({ view, opened, params }: { view: InteractionView; opened: boolean
         </span>
         <span className="interaction-trouble">
           {excerpt(troubleText(view), 60)}
-          {reason && <span className="reason"> {excerpt(reason, 90)}</span>}
+          {reason && <span className="interaction-reason"> {excerpt(reason, 90)}</span>}
         </span>
         <span className="muted small">
           {record.feature}
