@@ -182,7 +182,8 @@ pub trait Records: Send + Sync {
     async fn interaction(&self, id: &str) -> Result<Option<InteractionView>, Failure>;
     /// Interactions, latest first.
     async fn list(&self, filter: &InteractionFilter) -> Result<Vec<InteractionView>, Failure>;
-    /// The oldest jobs that are due, at most `limit`.
+    /// Jobs that are due, latest first, at most `limit`: a judge that cannot keep up then still judges some answers while their
+    /// verdict counts; the others wait until it has time.
     async fn judge_due(&self, now: Timestamp, limit: usize) -> Result<Vec<JudgeJob>, Failure>;
     /// A judge failed on a job: try again at `retry_at`, or give it up.
     async fn judge_failed(&self, id: &InteractionId, retry_at: Option<Timestamp>) -> Result<(), Failure>;

@@ -2,6 +2,7 @@
 //! records give the same evidence in whatever order they come, as long as they come before their unit is mature.
 //! Knows nothing of decisions.
 
+mod coverage;
 mod guardrail;
 mod outcome;
 mod pairs;
@@ -22,6 +23,7 @@ use serinus_domain::{
 };
 use serinus_stats::{pool::Pool, srm::SampleRatio};
 
+use coverage::Coverage;
 use guardrail::Guardrail;
 use pairs::Pairs;
 pub use present::History;
@@ -43,6 +45,7 @@ pub struct Analysis {
     rolls_back: Panel,
     holds: Panel,
     sample_ratio: SampleRatio,
+    coverage: Coverage,
     pairs: Pairs,
     summary: Summary,
     record: u64,
@@ -69,6 +72,7 @@ impl Analysis {
             rolls_back,
             holds,
             sample_ratio: SampleRatio::two_arms(),
+            coverage: Coverage::default(),
             pairs: Pairs::new(&doc.spec),
             summary: Summary::default(),
             record: 0,
@@ -137,8 +141,10 @@ impl Analysis {
                 }
                 let before = self.ledger.get(&clock).copied().unwrap_or(Digest::ZERO);
                 self.ledger.insert(clock, outcome.digest(before));
-                if clock == Clock::Session {
-                    self.count(&outcome);
+                match clock {
+                    Clock::Session => self.count(&outcome),
+                    Clock::Slow => self.coverage.observe(&outcome),
+                    Clock::Fast => {}
                 }
             }
         }
@@ -217,7 +223,7 @@ impl Analysis {
             e_hold: finite(pooled(&self.holds)),
             sample_ratio_log_e: finite(self.sample_ratio.log_e()),
             shadow: self.shadow(),
-            problems: self.problems.clone(),
+            problems: self.problems.iter().cloned().chain(self.coverage.problem()).collect(),
         }
     }
 

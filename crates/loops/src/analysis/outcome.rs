@@ -14,6 +14,8 @@ pub(crate) struct Turn {
     pub cost: f64,
     pub invalid: Option<bool>,
     pub refusal: Option<bool>,
+    /// Whether a judge was to score it.
+    pub sampled: bool,
     pub quality: Option<f64>,
     pub thumbs_down: Option<bool>,
 }

@@ -105,6 +105,7 @@ impl Units {
             cost: record.cost.0 as f64,
             invalid: record.facts.valid.map(|valid| !valid),
             refusal: record.facts.refusal,
+            sampled: record.judge && !error,
             quality: None,
             thumbs_down: None,
         };

@@ -75,6 +75,7 @@ fn the_same_on_both_arms_is_left_alone() {
         let evidence = evidence(HALF, Trust::Full, &records(100 + seed, 2_000, HALF, GOOD, GOOD));
         taken_back += u32::from(decide(HALF, Trust::Full, &evidence).0 == Verdict::Fail);
         assert!(evidence.sample_ratio_log_e < 3.0);
+        assert_eq!(evidence.problems, Vec::<String>::new());
     }
     assert_eq!(taken_back, 0);
 }
@@ -114,6 +115,12 @@ fn no_verdict_is_no_data_never_zero() {
     let quality = evidence.guardrails.iter().find(|g| g.metric == Metric::Quality).unwrap();
     assert_eq!((quality.effect.candidate_units, quality.log_e), (0, 0.0));
     assert!(!quality.non_inferior);
+    assert!(
+        evidence.problems.iter().any(|problem| problem.contains("judge is blind: 0%")),
+        "{:?}",
+        evidence.problems
+    );
+    assert_eq!(decide(HALF, Trust::Full, &evidence).0, Verdict::Error);
 }
 
 #[test]

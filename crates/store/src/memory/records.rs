@@ -159,7 +159,7 @@ impl Records for MemoryStore {
     async fn judge_due(&self, now: Timestamp, limit: usize) -> Result<Vec<JudgeJob>, Failure> {
         let state = self.state();
         let kept = &state.records;
-        let due = kept.queue.iter().filter(|(_, waiting)| waiting.due_at <= now).take(limit);
+        let due = kept.queue.iter().rev().filter(|(_, waiting)| waiting.due_at <= now).take(limit);
         let job = |(seq, waiting): (&u64, &Waiting)| {
             let (record, body) = (kept.at(*seq)?.clone(), kept.bodies.get(seq)?.clone());
             Some(JudgeJob { record, body, attempts: waiting.attempts })

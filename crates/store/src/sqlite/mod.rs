@@ -49,6 +49,8 @@ pub struct SqliteStore {
 struct Database {
     writer: Writer,
     readers: Arc<Readers>,
+    /// For what a request waits for: never behind somebody who looks through the log.
+    serving: Arc<Readers>,
 }
 
 /// Where a file lies and how its connections are set up.
@@ -112,7 +114,8 @@ impl Database {
         let failed = |trouble: Trouble| trouble.failure("open", &place.path.display().to_string());
         let (connection, last) = opened().map_err(failed)?;
         let writer = Writer::start(name, place.clone(), connection).map_err(failed)?;
-        Ok((Self { writer, readers: Arc::new(Readers::new(place)) }, last))
+        let serving = Arc::new(Readers::new(place.clone()));
+        Ok((Self { writer, readers: Arc::new(Readers::new(place)), serving }, last))
     }
 }
 

@@ -95,7 +95,7 @@ impl Pins for SqliteStore {
             }
             Ok(kept.into_iter().map(|kept| kept.pin).collect())
         };
-        self.telemetry.readers.run("read pins", work).await
+        self.telemetry.serving.run("read pins", work).await
     }
 
     async fn pin(&self, write: PinWrite) -> Result<Vec<Pin>, Failure> {

@@ -134,7 +134,7 @@ pub(super) fn judge_due(
     limit: usize,
 ) -> Result<Vec<JudgeJob>, Trouble> {
     let query = "select q.seq, r.body, b.body, q.attempts from judge_queue q join records r using(seq)
-        join bodies b using(seq) where q.due_at <= ?1 order by q.seq limit ?2";
+        join bodies b using(seq) where q.due_at <= ?1 order by q.seq desc limit ?2";
     let mut statement = connection.prepare_cached(query)?;
     let rows = statement.query_map(params![now.0, int(limit as u64)], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, u32>(3)?))

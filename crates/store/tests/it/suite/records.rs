@@ -40,12 +40,13 @@ pub async fn judge_queue_is_joined_and_left(store: Arc<impl Records + 'static>) 
         .append(vec![judged_call("a"), judged_call("b"), call("d", &json!({})), without_texts])
         .await
         .unwrap();
-    assert_eq!(waiting(&store).await, ["a", "b"]);
+    // Latest first: under a backlog that is the verdict that still counts.
+    assert_eq!(waiting(&store).await, ["b", "a"]);
     let job = store.judge_due(START, 1).await.unwrap().remove(0);
-    assert_eq!((job.record.id, job.body, job.attempts), (id("a"), body("a"), 0));
+    assert_eq!((job.record.id, job.body, job.attempts), (id("b"), body("b"), 0));
     // Feedback is no verdict, and the same call again does not join again.
     store.append(vec![score("s0", "a", "thumbs", 0.0, "feedback"), judged_call("a")]).await.unwrap();
-    assert_eq!(waiting(&store).await, ["a", "b"]);
+    assert_eq!(waiting(&store).await, ["b", "a"]);
     store.append(vec![score("s1", "a", "quality", 0.8, "judge")]).await.unwrap();
     assert_eq!(waiting(&store).await, ["b"]);
     store.append(vec![judged_call("a")]).await.unwrap();
@@ -68,7 +69,7 @@ pub async fn a_failed_job_waits_or_goes(store: Arc<impl Records + 'static>) {
     let due = store.judge_due(minute(5), 10).await.unwrap();
     assert_eq!(
         due.iter().map(|job| (job.record.id.as_str(), job.attempts)).collect::<Vec<_>>(),
-        [("a", 1), ("b", 0)]
+        [("b", 0), ("a", 1)]
     );
     store.judge_failed(&id("a"), None).await.unwrap();
     store.judge_failed(&id("unknown"), Some(minute(9))).await.unwrap();
