@@ -169,7 +169,13 @@ function Evidence({ view, report }: { view: RolloutView; report: Report | undefi
         {guardrails.length === 0 || !exposed ? (
           <Empty>No unit is in the candidate yet. Effects appear here with the first matured ones.</Empty>
         ) : (
-          <Forest guardrails={guardrails} chosen={current} choose={setChosen} />
+          <>
+            <Forest guardrails={guardrails} chosen={current} choose={setChosen} />
+            <p className="muted">
+              Means are plain averages of the arms. The difference weighs each stage by its split, so while a share
+              grows the two need not subtract.
+            </p>
+          </>
         )}
         <Problems problems={view.evidence?.problems ?? []} />
       </section>
