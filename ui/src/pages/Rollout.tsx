@@ -172,8 +172,8 @@ function Evidence({ view, report }: { view: RolloutView; report: Report | undefi
           <>
             <Forest guardrails={guardrails} chosen={current} choose={setChosen} />
             <p className="muted">
-              Means are plain averages of the arms. The difference weighs each stage by its split, so while a share
-              grows the two need not subtract.
+              Means are plain averages of the arms. The difference weighs each stage by its split, so while a
+              share grows the two need not subtract.
             </p>
           </>
         )}
