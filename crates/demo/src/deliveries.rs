@@ -190,7 +190,7 @@ impl Delivery {
     }
 }
 
-/// A short working week of a rollout: an hour of shadow, an hour of canary, one business day of A/B, half a day of
+/// A short working week of a rollout: an hour of shadow, an hour of canary, one business day of A/B, two hours of
 /// bake. The same for every delivery.
 fn stages() -> Value {
     let stage = |kind: &str, share_ppm: u32, units_min: u32, min_ms: u64| {
@@ -206,6 +206,6 @@ fn stages() -> Value {
         shadow,
         stage("canary", 50_000, 200, HOUR_MS),
         stage("ab", 500_000, 300, 8 * HOUR_MS),
-        stage("full", 990_000, 300, 4 * HOUR_MS),
+        stage("full", 990_000, 300, 2 * HOUR_MS),
     ])
 }

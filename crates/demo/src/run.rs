@@ -13,6 +13,8 @@ use crate::terminal::Terminal;
 
 /// As a shell reports a process that an interrupt ended.
 const INTERRUPTED: u8 = 130;
+/// Of why a turn failed, what fits on a line; JSON has it whole.
+const REASON_CHARS_MAX: usize = 100;
 
 /// Runs the demo with the binary `serinus`; answers the exit code: 0 when every delivery ended as it must.
 pub async fn run(options: DemoOptions, serinus: &Path) -> anyhow::Result<u8> {
@@ -20,8 +22,12 @@ pub async fn run(options: DemoOptions, serinus: &Path) -> anyhow::Result<u8> {
     let mut terminal = Terminal::new(options.json);
     if let Some(count) = options.seeds {
         let all = tokio::select! {
-            all = seeds::run(&options, count, serinus, &mut terminal) => all?,
-            () = interrupted() => return Ok(INTERRUPTED),
+            all = seeds::run(&options, count, serinus, &mut terminal) => Some(all?),
+            () = interrupted() => None,
+        };
+        let Some(all) = all else {
+            terminal.say(&["interrupted: the seed under way is not counted".to_owned()]);
+            return Ok(INTERRUPTED);
         };
         print_json(&options, &all)?;
         return Ok(all.exit_code());
@@ -40,7 +46,10 @@ async fn once(options: &DemoOptions, serinus: &Path, terminal: &mut Terminal) ->
         () = interrupted() => None,
     };
     let code = match delivered {
-        None => INTERRUPTED,
+        None => {
+            terminal.say(&["interrupted".to_owned()]);
+            INTERRUPTED
+        }
         Some(Err(error)) => {
             play.end().await?;
             return Err(error);
@@ -88,7 +97,10 @@ fn summary(outcome: &RunOutcome) -> Vec<String> {
         traffic.turns_per_s,
         traffic.turns_failed
     ));
-    lines.extend(traffic.failures.iter().map(|(reason, count)| format!("  failed {count}: {reason}")));
+    lines.extend(traffic.failures.iter().map(|(reason, count)| {
+        let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+        format!("  failed {count}: {reason}")
+    }));
     let verdict = if outcome.as_it_must {
         "every delivery ended as it must"
     } else {

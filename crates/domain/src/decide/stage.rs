@@ -193,7 +193,6 @@ pub(super) fn entered(doc: &RolloutDoc, stage: usize, now: Timestamp) -> Rollout
         rolled_back: None,
         resumed_at: doc.state.resumed_at,
         accepted: BTreeMap::new(),
-        deadline_paged: false,
     }
 }
 

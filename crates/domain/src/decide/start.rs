@@ -129,7 +129,6 @@ fn not_started() -> RolloutState {
         rolled_back: None,
         resumed_at: None,
         accepted: BTreeMap::new(),
-        deadline_paged: false,
     }
 }
 

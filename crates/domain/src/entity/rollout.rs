@@ -318,9 +318,6 @@ pub struct RolloutState {
     /// Which automatic holds a person has ended in this stage, and when: the same question is not asked again at once.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accepted: BTreeMap<HoldReason, Timestamp>,
-    /// Whether a page for this stage's deadline has gone out.
-    #[serde(default)]
-    pub deadline_paged: bool,
 }
 
 /// A rollout.

@@ -68,7 +68,6 @@ pub fn rollout(share: Share, trust: Trust) -> RolloutDoc {
             rolled_back: None,
             resumed_at: None,
             accepted: BTreeMap::new(),
-            deadline_paged: false,
         },
     }
 }
