@@ -149,14 +149,19 @@ async function startByHand(server, outcome) {
   check("a rollout is started by hand", started.status === 201, JSON.stringify(started.body));
 }
 
-async function story(demo, data) {
+/** Answers whether another draw is to be made: nothing was checked of one that ended otherwise than it must. */
+async function story(demo, data, last) {
   const server = await reach(demo, data);
   check("the demo's server answers", Boolean(server), line(LOG)?.slice(-2000));
-  if (!server) return;
+  if (!server) return false;
   const revisions = follow(server);
   const outcome = await delivered(demo);
   check("the outcome is printed as JSON", Boolean(outcome), line(LOG)?.slice(-2000));
-  if (!outcome) return;
+  if (!outcome) return false;
+  if (!outcome.as_it_must && !last) {
+    console.log(`     ended otherwise than it must: ${JSON.stringify(outcome.deliveries)}`);
+    return true;
+  }
   checkOutcome(outcome);
   checkStream(revisions, outcome);
   await browse(server, outcome.deliveries[1].rollout, "--events", "3");
@@ -168,6 +173,7 @@ async function story(demo, data) {
   demo.child.kill("SIGTERM");
   const code = await Promise.race([demo.ended, sleep(20_000)]);
   check("it ends when asked, with exit code 0", code === 0, `${code}`);
+  return false;
 }
 
 const binary = process.env.SERINUS_BIN;
@@ -177,21 +183,32 @@ if (!binary) {
 }
 mkdirSync(dirname(LOG), { recursive: true });
 const log = createWriteStream(LOG);
-const folder = mkdtempSync(join(tmpdir(), "serinus-demo-"));
-const data = join(folder, "data");
-const demo = start(resolve(binary), ["demo", "--json", "--port", "0", "--data", data]);
-try {
-  await story(demo, data);
-} catch (broken) {
-  check("the story goes to its end", false, String(broken.stack ?? broken));
-} finally {
-  if (demo.code === undefined) {
-    // It stops its own server before it ends.
-    demo.child.kill("SIGTERM");
-    await Promise.race([demo.ended, sleep(15_000)]);
-    if (demo.code === undefined) demo.child.kill("SIGKILL");
+/** One draw of the demo, from its start to the end of its server. */
+async function draw(seed, last) {
+  const folder = mkdtempSync(join(tmpdir(), "serinus-demo-"));
+  const data = join(folder, "data");
+  const demo = start(resolve(binary), ["demo", "--json", "--port", "0", "--seed", `${seed}`, "--data", data]);
+  try {
+    return await story(demo, data, last);
+  } catch (broken) {
+    check("the story goes to its end", false, String(broken.stack ?? broken));
+    return false;
+  } finally {
+    if (demo.code === undefined) {
+      // It stops its own server before it ends.
+      demo.child.kill("SIGTERM");
+      await Promise.race([demo.ended, sleep(15_000)]);
+      if (demo.code === undefined) demo.child.kill("SIGKILL");
+    }
+    rmSync(folder, { recursive: true, force: true });
   }
-  rmSync(folder, { recursive: true, force: true });
+}
+
+// The deliveries are decided by statistics on random assignment, so a right program may once draw an outcome that it must not
+// often have (the joint error budget is 5 %). Two such draws in a row are a failure.
+if (await draw(1, false)) {
+  results.length = 0;
+  await draw(2, true);
 }
 const failed = results.filter((fine) => !fine).length;
 console.log(`${results.length - failed} passed, ${failed} failed`);
