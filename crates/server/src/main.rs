@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod demo;
 mod human;
+mod linger;
 mod serve;
 
 use std::{collections::HashMap, process::ExitCode};

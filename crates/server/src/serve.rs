@@ -13,7 +13,7 @@ use anyhow::Context;
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use serinus_control::{AuthPolicy, Authenticator, ControlState, Scope};
@@ -29,7 +29,10 @@ use serinus_store::{InteractionFilter, Live, PinLife, ReportBoard, SqliteStore, 
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::config::{Config, ProviderSetting};
+use crate::{
+    config::{Config, ProviderSetting},
+    linger::linger,
+};
 
 /// How long a connection to a provider may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -212,7 +215,7 @@ fn router(config: &Config, parts: &Parts, gateway: &Arc<Gateway>, auth: &Arc<Aut
     };
     let data_plane =
         serinus_gateway::router(Arc::clone(gateway)).layer(from_fn_with_state(Arc::clone(auth), guard));
-    data_plane.merge(metrics(gateway, auth)).merge(serinus_control::router(control))
+    data_plane.merge(metrics(gateway, auth)).merge(serinus_control::router(control)).layer(from_fn(linger))
 }
 
 /// Counters for Prometheus, for whoever may read.
