@@ -130,6 +130,26 @@ key!(
     "category"
 );
 key!(
+    /// A named set of contexts that rules refer to.
+    SegmentKey,
+    "segment"
+);
+key!(
+    /// A group of rollouts of which a unit meets at most one.
+    GroupKey,
+    "exclusion group"
+);
+key!(
+    /// A change that is to be made later.
+    ScheduleKey,
+    "schedule"
+);
+key!(
+    /// A pointer to a version of an artifact: `latest`. Nothing that is decided depends on one.
+    LabelKey,
+    "label"
+);
+key!(
     /// One recorded interaction.
     InteractionId,
     "interaction"

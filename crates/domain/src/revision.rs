@@ -9,6 +9,7 @@ use crate::{
     decide::DecisionRecord,
     digest::{Digest, canonical_json},
     entity::{DocKey, Document},
+    id::{EnvironmentKey, ScheduleKey},
     units::Timestamp,
 };
 
@@ -78,6 +79,59 @@ pub enum Cause {
     },
 }
 
+/// How a revision came about, beside who and why.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// What it was sent with: `cli 0.1`, `dashboard`, `api`, `files`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
+    /// Who approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// Of a copy: where from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<Citation>,
+    /// The revision that it reverts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<RevisionNumber>,
+    /// The scheduled change that it makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleKey>,
+    /// The commit that the files were of, as the pipeline says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+impl Provenance {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Who approved a change, and what exactly.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The proposal.
+    pub proposal: u64,
+    /// Who proposed it.
+    pub author: String,
+    /// Who approved it.
+    pub approvers: Vec<String>,
+    /// The digest of what they approved.
+    pub digest: Digest,
+}
+
+/// A revision of another environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Citation {
+    /// Which environment.
+    pub environment: EnvironmentKey,
+    /// Its revision.
+    pub revision: RevisionNumber,
+    /// That revision's digest.
+    pub digest: Digest,
+}
+
 /// What is to become a revision if the head is still where the proposer saw it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
@@ -93,6 +147,8 @@ pub struct Draft {
     pub changes: Vec<Change>,
     /// A second append with the same key answers the first one's revision.
     pub idempotency_key: Option<String>,
+    /// How it came about.
+    pub provenance: Provenance,
 }
 
 /// What a revision says; its digest is taken over the canonical bytes of this.
@@ -115,6 +171,9 @@ pub struct RevisionBody {
     /// The proposer's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// How it came about.
+    #[serde(default, skip_serializing_if = "Provenance::is_empty")]
+    pub provenance: Provenance,
 }
 
 /// An entry of the log.
@@ -139,6 +198,7 @@ impl Revision {
             cause: draft.cause.clone(),
             changes: draft.changes.clone(),
             idempotency_key: draft.idempotency_key.clone(),
+            provenance: draft.provenance.clone(),
         };
         let digest = Digest::of(&canonical_json(&body));
         Self { body, digest }

@@ -78,6 +78,64 @@ pub trait Blobs: Send + Sync {
     async fn put(&self, bytes: &[u8]) -> Result<Digest, Failure>;
     /// The bytes behind a digest, verified against it.
     async fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Failure>;
+    /// Removes the bytes behind a digest for good; whether they were there. Durable when it answers; a later `put` of the same bytes
+    /// fails, so that what had to go does not come back.
+    async fn erase(&self, digest: &Digest) -> Result<bool, Failure>;
+}
+
+/// A paper: something that people work on before, or beside, the log: a proposal, a person, an environment's existence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paper {
+    /// What it is: `person`.
+    pub kind: String,
+    /// Which.
+    pub id: String,
+    /// Counted from 1 with every write.
+    pub version: u64,
+    /// When it was last written.
+    pub at: Timestamp,
+    /// What it says.
+    pub body: serde_json::Value,
+}
+
+/// The desk: papers by kind and id, each changed by compare-and-swap. Nothing here is served or evaluated; what is comes from the log.
+#[async_trait]
+pub trait Desk: Send + Sync {
+    /// A paper.
+    async fn paper(&self, kind: &str, id: &str) -> Result<Option<Paper>, Failure>;
+    /// All papers of a kind in the order of their ids.
+    async fn papers(&self, kind: &str) -> Result<Vec<Paper>, Failure>;
+    /// Writes a paper if `expected` is its version (0 where there must be none yet); whether it was. Durable when it answers.
+    async fn write(
+        &self,
+        kind: &str,
+        id: &str,
+        expected: u64,
+        body: &serde_json::Value,
+        at: Timestamp,
+    ) -> Result<bool, Failure>;
+    /// Throws a paper away; whether it was there.
+    async fn discard(&self, kind: &str, id: &str) -> Result<bool, Failure>;
+}
+
+/// How often something was used, and when last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// What: a document's key, or `bundle/FEATURE/FINGERPRINT`, or `variant/FLAG/VARIANT`.
+    pub subject: String,
+    /// How often.
+    pub count: u64,
+    /// When last.
+    pub last_at: Timestamp,
+}
+
+/// What is used, added up over nodes. A hint for people; losing some of it loses nothing else.
+#[async_trait]
+pub trait Usages: Send + Sync {
+    /// Adds counts, and moves `last_at` on.
+    async fn used(&self, batch: &[Usage]) -> Result<(), Failure>;
+    /// All whose subject begins with `prefix`, in the order of their subjects.
+    async fn usages(&self, prefix: &str) -> Result<Vec<Usage>, Failure>;
 }
 
 /// Pins to write together, with the enrolment that they come from.
@@ -216,6 +274,15 @@ pub struct Token {
     /// When it was revoked.
     #[serde(default)]
     pub revoked_at: Option<Timestamp>,
+    /// The person whose it is: it may then do what that person may, and what it does is theirs. None for an application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// The environment that it is bound to; `production` where not given. A person's is bound to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Tokens. Not in the revision log, whose entries are for ever.
@@ -240,6 +307,8 @@ pub struct NodeReport {
     pub activated_at: Timestamp,
     /// Why it does not serve a later one.
     pub refusal: Option<String>,
+    /// When it last said so: a node that has been silent for long is gone, not lagging.
+    pub seen_at: Timestamp,
 }
 
 /// Which node serves what.
@@ -252,9 +321,9 @@ pub trait Nodes: Send + Sync {
 }
 
 /// Everything behind one handle.
-pub trait Store: Log + Blobs + Pins + Records + Outbox + Tokens + Nodes {}
+pub trait Store: Log + Blobs + Pins + Records + Outbox + Tokens + Nodes + Desk + Usages {}
 
-impl<T: Log + Blobs + Pins + Records + Outbox + Tokens + Nodes> Store for T {}
+impl<T: Log + Blobs + Pins + Records + Outbox + Tokens + Nodes + Desk + Usages> Store for T {}
 
 /// How long pins last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

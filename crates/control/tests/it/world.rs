@@ -259,6 +259,7 @@ fn rival(store: &MemoryStore, message: String) {
         cause: Cause::Person,
         changes: vec![Change::Put { key, body: json!({ "kind": "note" }) }],
         idempotency_key: None,
+        provenance: Provenance::default(),
     };
     store.append(&draft, Timestamp(1)).now_or_never().unwrap().unwrap();
 }

@@ -12,7 +12,7 @@ use crate::{
     },
     id::{ArtifactName, FeatureKey, RolloutKey},
     lint,
-    revision::{Cause, Change, Draft},
+    revision::{Cause, Change, Draft, Provenance},
     snapshot::Snapshot,
     units::Timestamp,
 };
@@ -55,6 +55,7 @@ fn draft(snapshot: &Snapshot, actor: &str, message: String, changes: Vec<Change>
         cause: Cause::Person,
         changes,
         idempotency_key: None,
+        provenance: Provenance::default(),
     }
 }
 
@@ -86,6 +87,9 @@ pub fn publish_artifact(
         author: request.actor.clone(),
         message: request.message.clone(),
         created_at: now,
+        source: None,
+        archived: false,
+        redacted: false,
     };
     let reference = doc.reference();
     lint::includes(&reference, &content, snapshot, contents).map_err(refused)?;

@@ -23,7 +23,7 @@ use crate::{
     entity::{HoldReason, Metric, Proof, Reach, RolledBack, RolloutDoc, RolloutState},
     evidence::Evidence,
     id::{CategoryKey, RolloutKey},
-    revision::{Cause, Draft},
+    revision::{Cause, Draft, Provenance},
     snapshot::Snapshot,
     units::Timestamp,
 };
@@ -208,5 +208,6 @@ pub fn draft(
         cause: Cause::Controller { decision: Box::new(decision) },
         changes,
         idempotency_key,
+        provenance: Provenance::default(),
     })
 }

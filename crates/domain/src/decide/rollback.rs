@@ -8,7 +8,7 @@ use crate::{
     decide::{Rejection, command, guard},
     entity::{CombinationDoc, DocKey, Document, FeatureDoc, Layers, Phase, Reach, RolledBack, RolloutDoc},
     id::{FeatureKey, RolloutKey},
-    revision::{Cause, Change, Draft},
+    revision::{Cause, Change, Draft, Provenance},
     snapshot::Snapshot,
     units::{Share, Timestamp},
 };
@@ -101,6 +101,7 @@ pub fn plan_rollback(
         cause: Cause::Person,
         changes,
         idempotency_key: None,
+        provenance: Provenance::default(),
     });
     Ok(plan)
 }

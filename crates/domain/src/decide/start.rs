@@ -14,7 +14,7 @@ use crate::{
     id::{CategoryKey, ChannelKey, FeatureKey, RolloutKey},
     limits::{CATEGORIES_MAX, CHANGE_FEATURES_MAX},
     lint,
-    revision::{Cause, Change, Draft},
+    revision::{Cause, Change, Draft, Provenance},
     snapshot::Snapshot,
     units::{Millis, Share, Timestamp},
 };
@@ -112,6 +112,7 @@ pub fn start(
         cause: Cause::Person,
         changes,
         idempotency_key: None,
+        provenance: Provenance::default(),
     };
     Ok((doc, draft, warnings))
 }
@@ -262,6 +263,7 @@ fn complete(
             .unwrap_or(Millis::minutes(15)),
         categories,
         channels: request.channels.clone(),
+        slot: None,
         author: request.actor.clone(),
     })
 }

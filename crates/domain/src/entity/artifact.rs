@@ -76,6 +76,20 @@ pub enum ArtifactKind {
     Layer(LayerKind),
     /// What a judge is told to look for.
     Rubric,
+    /// Categories of queries.
+    Taxonomy,
+    /// Recorded or written cases to try a bundle on.
+    Dataset,
+}
+
+impl ArtifactKind {
+    /// Kinds that are no layer.
+    pub const BESIDE: [Self; 3] = [Self::Rubric, Self::Taxonomy, Self::Dataset];
+
+    /// All kinds in the order in which they are written.
+    pub fn all() -> impl Iterator<Item = Self> {
+        LayerKind::ALL.into_iter().map(Self::Layer).chain(Self::BESIDE)
+    }
 }
 
 impl fmt::Display for ArtifactKind {
@@ -83,6 +97,8 @@ impl fmt::Display for ArtifactKind {
         match self {
             Self::Layer(layer) => layer.fmt(f),
             Self::Rubric => f.write_str("rubric"),
+            Self::Taxonomy => f.write_str("taxonomy"),
+            Self::Dataset => f.write_str("dataset"),
         }
     }
 }
@@ -90,12 +106,17 @@ impl fmt::Display for ArtifactKind {
 impl FromStr for ArtifactKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "rubric" {
-            return Ok(Self::Rubric);
+        match text {
+            "rubric" => Ok(Self::Rubric),
+            "taxonomy" => Ok(Self::Taxonomy),
+            "dataset" => Ok(Self::Dataset),
+            _ => text.parse().map(Self::Layer).map_err(|refused: String| {
+                format!(
+                    "{}, rubric, taxonomy, dataset",
+                    refused.replace("is no layer", "is no artifact kind")
+                )
+            }),
         }
-        text.parse().map(Self::Layer).map_err(|refused: String| {
-            format!("{}, rubric", refused.replace("is no layer", "is no artifact kind"))
-        })
     }
 }
 
@@ -209,6 +230,28 @@ pub struct ArtifactDoc {
     pub message: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Where its content was copied from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Whether it was put away: lists leave it out and no new bundle may use it; what uses it already goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
+    /// Whether its content was removed for good; the digest stays, and no bundle can be made of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
+}
+
+/// A version on another prompt platform that a content was copied from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// `langfuse` or `promptlayer`.
+    pub platform: String,
+    /// The prompt's name there.
+    pub name: String,
+    /// Its version there.
+    pub version: u32,
+    /// The digest of what that platform answered, to tell when it answers something else for the same version.
+    pub digest: Digest,
 }
 
 impl ArtifactDoc {

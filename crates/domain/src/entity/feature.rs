@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactRef, Condition, Layers};
+use super::{ArtifactRef, Condition, Forced, Layers, Prerequisite};
 use crate::{
     id::{CategoryKey, FeatureKey, VariantKey},
     units::{Millis, Share},
@@ -111,6 +111,18 @@ pub struct FeatureDoc {
     /// Whether it is killed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub killed: bool,
+    /// Variants for named units; they decide before prerequisites and rules, and weigh nothing in a rollout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<Forced>,
+    /// Plain flags that must come out in a certain way; else control, which weighs nothing in a rollout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prerequisites: Vec<Prerequisite>,
+    /// Who is asked about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// Words to find it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 const fn capture_default() -> Share {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Condition;
+use super::{Condition, Forced, Prerequisite};
 use crate::{
     id::{FlagKey, VariantKey},
     units::Share,
@@ -64,6 +64,25 @@ pub struct FlagRule {
     pub when: Condition,
     /// What they get.
     pub serve: Serve,
+    /// Its name in traces and answers; its place in the list where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Of a split: the attribute whose value is bucketed; the targeting key (user, else session) where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket_by: Option<String>,
+    /// Of a split: a salt of its own, independent of the flag's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+}
+
+/// Targeting by flagd's JSONLogic in place of rules, so that a definition file evaluates here as it does there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Targeting {
+    /// The expression, `$ref`s resolved.
+    pub logic: Value,
+    /// The flag's key as the expression knows it, where ours differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag_key: Option<String>,
 }
 
 /// A plain flag.
@@ -88,4 +107,34 @@ pub struct FlagDoc {
     /// Whether it answers the caller's default.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
+    /// Variants for named units; they decide before prerequisites and rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<Forced>,
+    /// Other flags that must come out in a certain way before rules are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prerequisites: Vec<Prerequisite>,
+    /// What every variant of an object flag must meet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// In place of rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targeting: Option<Targeting>,
+    /// Whether those whom no rule fits get the caller's own default in place of `default`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub code_default: bool,
+    /// Facts that go out with every answer: texts, numbers and truth values by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, Value>,
+    /// Who is asked about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// Words to find it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Whether it is meant to stay; one that is not becomes a candidate for removal when it has settled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub permanent: bool,
+    /// Whether it was put away: it still answers, and no list shows it unasked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
 }

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ArtifactKind, LayerKind};
-use crate::{id::ProviderKey, units::MicroUsd};
+use crate::{
+    id::{CategoryKey, ProviderKey},
+    units::MicroUsd,
+};
 
 /// A model at a provider, with its price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +34,24 @@ pub struct ModelContent {
     pub context_window_tokens: Option<u32>,
 }
 
-/// A text in Jinja syntax with the variables that it may use.
+/// How a template is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TemplateSyntax {
+    /// Jinja.
+    #[default]
+    Jinja,
+    /// Mustache: variables, sections, inverted sections, partials as includes, comments. Nothing is escaped: prompts are no HTML.
+    Mustache,
+}
+
+impl TemplateSyntax {
+    fn is_jinja(&self) -> bool {
+        *self == Self::Jinja
+    }
+}
+
+/// A text with the variables that it may use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptContent {
@@ -40,6 +60,9 @@ pub struct PromptContent {
     /// Every variable that the text may use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, VariableDecl>,
+    /// How it is written.
+    #[serde(default, skip_serializing_if = "TemplateSyntax::is_jinja")]
+    pub syntax: TemplateSyntax,
 }
 
 /// A declared variable.
@@ -184,6 +207,50 @@ pub struct RubricContent {
     pub instructions: String,
 }
 
+/// Categories of queries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaxonomyContent {
+    /// What each is about, by name.
+    pub categories: BTreeMap<CategoryKey, TaxonomyCategory>,
+}
+
+/// One category of a taxonomy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaxonomyCategory {
+    /// What belongs to it, in words.
+    pub description: String,
+    /// Queries that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
+}
+
+/// Cases to try a bundle on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetContent {
+    /// The cases.
+    pub cases: Vec<DatasetCase>,
+}
+
+/// One case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetCase {
+    /// The conversation so far, in OpenAI's shape; the last message is the user's.
+    pub messages: Vec<Value>,
+    /// Template variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Value>,
+    /// A good answer, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<CategoryKey>,
+}
+
 /// A content of any kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
@@ -203,6 +270,10 @@ pub enum Content {
     OutputParser(ParserContent),
     /// A rubric.
     Rubric(RubricContent),
+    /// A taxonomy.
+    Taxonomy(TaxonomyContent),
+    /// A dataset.
+    Dataset(DatasetContent),
 }
 
 impl Content {
@@ -220,6 +291,8 @@ impl Content {
             ArtifactKind::Layer(LayerKind::Tools) => read(value).map(Self::Tools),
             ArtifactKind::Layer(LayerKind::OutputParser) => read(value).map(Self::OutputParser),
             ArtifactKind::Rubric => read(value).map(Self::Rubric),
+            ArtifactKind::Taxonomy => read(value).map(Self::Taxonomy),
+            ArtifactKind::Dataset => read(value).map(Self::Dataset),
         }
     }
 
@@ -233,6 +306,8 @@ impl Content {
             Self::Tools(content) => serde_json::to_value(content),
             Self::OutputParser(content) => serde_json::to_value(content),
             Self::Rubric(content) => serde_json::to_value(content),
+            Self::Taxonomy(content) => serde_json::to_value(content),
+            Self::Dataset(content) => serde_json::to_value(content),
         };
         value.unwrap_or(Value::Null)
     }

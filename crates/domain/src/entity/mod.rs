@@ -8,34 +8,47 @@ mod artifact;
 mod channel;
 mod combination;
 mod condition;
+mod environment;
 mod feature;
 mod flag;
+mod forced;
+mod group;
+mod label;
 mod layer;
 mod metric;
 mod rollout;
+mod schedule;
+mod segment;
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use artifact::{ArtifactDoc, ArtifactKind, ArtifactRef, LayerKind, Layers, Requirement};
+pub use artifact::{ArtifactDoc, ArtifactKind, ArtifactRef, LayerKind, Layers, Requirement, Source};
 pub use channel::ChannelDoc;
 pub use combination::{CombinationDoc, Proof};
-pub use condition::Condition;
+pub use condition::{Comparison, Condition};
+pub use environment::{ApprovalBy, EnvironmentDoc};
 pub use feature::{BucketBy, CallerSystem, FeatureDoc, FeatureRule, JudgePolicy, OffAnswer};
-pub use flag::{FlagDoc, FlagKind, FlagRule, Serve, WeightedVariant};
+pub use flag::{FlagDoc, FlagKind, FlagRule, Serve, Targeting, WeightedVariant};
+pub use forced::{Forced, Prerequisite};
+pub use group::{GroupDoc, Slot};
+pub use label::LabelDoc;
 pub use layer::{
-    Content, ModelContent, ParserContent, ParserFormat, PromptContent, RetrievalContent, RubricContent,
-    SamplingContent, ToolsContent, VariableDecl, VariableType,
+    Content, DatasetCase, DatasetContent, ModelContent, ParserContent, ParserFormat, PromptContent,
+    RetrievalContent, RubricContent, SamplingContent, TaxonomyCategory, TaxonomyContent, TemplateSyntax,
+    ToolsContent, VariableDecl, VariableType,
 };
 pub use metric::{Clock, Direction, Metric, Tier};
 pub use rollout::{
     GuardrailAction, GuardrailLimit, GuardrailSpec, Hold, HoldReason, Phase, Reach, RolledBack, RolloutDoc,
     RolloutSpec, RolloutState, StageKind, StageSpec, Trust,
 };
+pub use schedule::{Planned, ScheduleDoc, ScheduleState};
+pub use segment::SegmentDoc;
 
-use crate::id::{ChannelKey, FeatureKey, FlagKey, RolloutKey};
+use crate::id::{ChannelKey, FeatureKey, FlagKey, GroupKey, RolloutKey, ScheduleKey, SegmentKey};
 
 /// Where a document stands in the snapshot: `kind/…`. Ordered, so that a fold has one order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,6 +79,26 @@ impl DocKey {
     /// The key of a combination of layers that a feature has had.
     pub fn combination(feature: &FeatureKey, fingerprint: &crate::bundle::BundleId) -> Self {
         Self(format!("combination/{feature}/{fingerprint}"))
+    }
+    /// The key of a segment.
+    pub fn segment(key: &SegmentKey) -> Self {
+        Self(format!("segment/{key}"))
+    }
+    /// The key of an exclusion group.
+    pub fn group(key: &GroupKey) -> Self {
+        Self(format!("group/{key}"))
+    }
+    /// The key of a scheduled change.
+    pub fn schedule(key: &ScheduleKey) -> Self {
+        Self(format!("schedule/{key}"))
+    }
+    /// The key of a label of a series.
+    pub fn label(doc: &LabelDoc) -> Self {
+        Self(format!("label/{}/{}/{}", doc.artifact_kind, doc.name, doc.label))
+    }
+    /// The key of the environment's own rules; there is one.
+    pub fn environment() -> Self {
+        Self("environment/settings".to_owned())
     }
     /// The key as text.
     pub fn as_str(&self) -> &str {
@@ -112,6 +145,16 @@ pub enum Document {
     Combination(CombinationDoc),
     /// A notification channel.
     Channel(ChannelDoc),
+    /// A segment.
+    Segment(SegmentDoc),
+    /// An exclusion group.
+    Group(GroupDoc),
+    /// A change that is to be made later.
+    Schedule(Box<ScheduleDoc>),
+    /// A pointer to a version.
+    Label(LabelDoc),
+    /// The environment's own rules.
+    Environment(EnvironmentDoc),
 }
 
 impl Document {
@@ -124,6 +167,11 @@ impl Document {
             Self::Rollout(doc) => DocKey::rollout(&doc.key),
             Self::Combination(doc) => DocKey::combination(&doc.feature, &doc.fingerprint),
             Self::Channel(doc) => DocKey::channel(&doc.key),
+            Self::Segment(doc) => DocKey::segment(&doc.key),
+            Self::Group(doc) => DocKey::group(&doc.key),
+            Self::Schedule(doc) => DocKey::schedule(&doc.key),
+            Self::Label(doc) => DocKey::label(doc),
+            Self::Environment(_) => DocKey::environment(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BucketBy, Condition, Layers, Metric};
+use super::{BucketBy, Condition, Layers, Metric, Slot};
 use crate::{
     id::{CategoryKey, ChannelKey, FeatureKey, RolloutKey},
     revision::RevisionNumber,
@@ -184,6 +184,9 @@ pub struct RolloutSpec {
     pub message: String,
     /// Who declared it.
     pub author: String,
+    /// Its part of an exclusion group: units outside of it are none of its audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
 }
 
 /// Where a rollout is.

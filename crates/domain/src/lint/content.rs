@@ -32,6 +32,7 @@ pub fn content(content: &Content) -> Result<(), String> {
         }
         Content::SystemPrompt(_) | Content::PromptTemplate(_) => Ok(()),
         Content::Retrieval(_) | Content::Tools(_) | Content::Rubric(_) => Ok(()),
+        Content::Taxonomy(_) | Content::Dataset(_) => Ok(()),
     }
 }
 

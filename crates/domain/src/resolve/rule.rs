@@ -55,6 +55,7 @@ impl CompiledCondition {
             Condition::And(parts) => Self::All(all(parts)),
             Condition::Or(parts) => Self::Any(all(parts)),
             Condition::Not(part) => Self::Not(Box::new(Self::compile(part))),
+            _ => Self::Any(Box::new([])),
         }
     }
 

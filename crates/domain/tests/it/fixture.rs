@@ -44,6 +44,7 @@ pub fn compiled(contents: &Map<String, Value>, documents: &[Value]) -> Compiled 
             cause: Cause::Person,
             changes: std::mem::take(&mut changes),
             idempotency_key: None,
+            provenance: Provenance::default(),
         };
         let revision = Revision::seal(&draft, snapshot.revision, snapshot.digest, Timestamp(0));
         snapshot = snapshot.apply(&revision).unwrap();

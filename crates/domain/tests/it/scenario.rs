@@ -474,6 +474,7 @@ fn what_this_version_does_not_know_is_kept() {
         cause: Cause::Token,
         changes: vec![put("hologram/h", &unknown), put("feature/support", &feature)],
         idempotency_key: None,
+        provenance: Provenance::default(),
     };
     world.append(&draft);
     let stored = |key: &str| world.snapshot.get(&DocKey::stored(key)).unwrap();
@@ -497,6 +498,7 @@ fn stored_bytes_are_stable() {
         cause: Cause::Person,
         changes: vec![Change::Retire { key: DocKey::stored("flag/f") }],
         idempotency_key: None,
+        provenance: Provenance::default(),
     };
     let sealed = Revision::seal(&draft, RevisionNumber(0), Digest::ZERO, serinus_domain::units::Timestamp(7));
     let text = r#"{"actor":"anna","at":7,"cause":{"by":"person"},"changes":[{"retire":{"key":"flag/f"}}],"message":"first","number":1,"parent":"0000000000000000000000000000000000000000000000000000000000000000"}"#;

@@ -286,6 +286,7 @@ mod tests {
             cause: Cause::Person,
             changes: vec![change],
             idempotency_key: None,
+            provenance: Provenance::default(),
         };
         store.append(&draft, Timestamp(0)).await.unwrap();
     }

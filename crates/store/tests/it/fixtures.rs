@@ -27,6 +27,7 @@ pub fn draft(expected: u64, name: &str) -> Draft {
         cause: Cause::Person,
         changes: vec![Change::Put { key: format!("channel/{name}").parse().unwrap(), body }],
         idempotency_key: None,
+        provenance: Provenance::default(),
     }
 }
 
