@@ -21,7 +21,7 @@ const USAGE: &str = "cargo xtask COMMAND
   test [STEP...]     pass all tests; the steps by name: see `cargo xtask test --list`
   vectors FILE       check the statistics against a file of reference vectors
   openapi            write ui/openapi.json from the code, and the dashboard's typed client from it
-  bench NAME         run a benchmark (resolve)
+  bench NAME [--json] measure ours, the limit and peers in one run (evaluate, ofrep, propagation, resolve)
   tidy               check the house rules
   ui                 build the dashboard";
 

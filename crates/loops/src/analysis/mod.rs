@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serinus_domain::{
     digest::Digest,
-    entity::{Clock, GuardrailAction, RolloutDoc, StageKind},
+    entity::{Clock, GuardrailAction, Metric, RolloutDoc, StageKind},
     evidence::{ANALYSIS_VERSION, ArmCounts, Evidence, ShadowEvidence, Watermark},
     id::CategoryKey,
     record::{InteractionRecord, Record, Role},
@@ -53,6 +53,8 @@ pub struct Analysis {
     stage_matured: BTreeMap<usize, ArmCounts>,
     category_units: BTreeMap<(usize, CategoryKey), u64>,
     problems: Vec<String>,
+    /// Whether a guardrail waits for verdicts; a rollout without one does not wait for a judge either.
+    reads_verdicts: bool,
 }
 
 impl Analysis {
@@ -73,6 +75,7 @@ impl Analysis {
             holds,
             sample_ratio: SampleRatio::two_arms(),
             coverage: Coverage::default(),
+            reads_verdicts: doc.spec.guardrails.iter().any(|guardrail| guardrail.metric == Metric::Quality),
             pairs: Pairs::new(&doc.spec),
             summary: Summary::default(),
             record: 0,
@@ -143,8 +146,8 @@ impl Analysis {
                 self.ledger.insert(clock, outcome.digest(before));
                 match clock {
                     Clock::Session => self.count(&outcome),
-                    Clock::Slow => self.coverage.observe(&outcome),
-                    Clock::Fast => {}
+                    Clock::Slow if self.reads_verdicts => self.coverage.observe(&outcome),
+                    Clock::Slow | Clock::Fast => {}
                 }
             }
         }

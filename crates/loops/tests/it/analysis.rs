@@ -124,6 +124,18 @@ fn no_verdict_is_no_data_never_zero() {
 }
 
 #[test]
+fn without_a_guardrail_on_quality_nobody_waits_for_a_judge() {
+    let mut unjudged = records(9, 3_000, HALF, GOOD, GOOD);
+    unjudged.retain(|(_, record)| !matches!(record, Record::Score(_)));
+    let mut doc = rollout(HALF, Trust::Full);
+    doc.spec.guardrails.retain(|guardrail| guardrail.metric != Metric::Quality);
+    let mut analysis = Analysis::new(&doc);
+    unjudged.iter().for_each(|(seq, record)| analysis.ingest(*seq, record));
+    analysis.advance(END);
+    assert_eq!(analysis.evidence(END).problems, Vec::<String>::new());
+}
+
+#[test]
 fn what_comes_after_its_unit_was_folded_changes_no_test() {
     let all = records(10, 500, HALF, GOOD, GOOD);
     let mut analysis = Analysis::new(&rollout(HALF, Trust::Full));

@@ -55,6 +55,7 @@ pub fn rollout(share: Share, trust: Trust) -> RolloutDoc {
             channels: Vec::new(),
             message: String::new(),
             author: "test".into(),
+            slot: None,
         },
         state: RolloutState {
             phase: Phase::Running,
