@@ -19,6 +19,11 @@ pub const ABSENT: &[(&str, &[&str], &str)] = &[
         ],
         "the heart reaches no clock, no randomness and no I/O",
     ),
+    (
+        "serinus-interop",
+        &["tokio", "rand", "reqwest", "hyper", "rusqlite", "tracing", "serinus-store", "serinus-control"],
+        "reading another platform's export is a function of its bytes",
+    ),
     ("serinus-stats", &["serde", "tokio", "rand", "serinus-domain"], "statistics know nothing of ours"),
     ("serinus-store", &["serinus-llm", "serinus-stats", "axum", "reqwest"], "durability calls nobody"),
     ("serinus-llm", &["serinus-store", "serinus-stats", "axum", "rusqlite"], "provider clients keep nothing"),
@@ -37,6 +42,11 @@ pub const ABSENT: &[(&str, &[&str], &str)] = &[
         "serinus-demo",
         &["serinus-domain", "serinus-store", "serinus-gateway", "serinus-control", "serinus-loops"],
         "the demo uses Serinus as a user does",
+    ),
+    (
+        "serinus-client",
+        &["serinus-store", "serinus-control", "serinus-gateway", "serinus-loops", "serinus-llm", "axum", "rusqlite", "native-tls"],
+        "applications take evaluation in, not a server",
     ),
     ("serinus-server", &["native-tls", "openssl", "openssl-sys"], "one TLS stack"),
 ];

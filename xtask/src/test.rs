@@ -62,6 +62,7 @@ fn clippy() -> anyhow::Result<()> {
 }
 
 fn unit() -> anyhow::Result<()> {
+    tools::postgres()?;
     run::command("cargo", &["test", "--workspace", "--quiet"])
 }
 

@@ -36,15 +36,33 @@ pub fn chromium() -> anyhow::Result<PathBuf> {
     if let Some(path) = found() {
         return Ok(path);
     }
-    if !Path::new("/usr/bin/apt-get").exists() {
-        bail!("no Chromium: install one, or say where it is in CHROMIUM");
-    }
-    run::command("apt-get", &["update", "-qq"])?;
-    run::command(
-        "apt-get",
-        &["install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
-    )?;
+    install(&["chromium", "fonts-dejavu-core"], "no Chromium: install one, or say where it is in CHROMIUM")?;
     found().ok_or_else(|| {
         anyhow::anyhow!("chromium was installed and is not there: say where it is in CHROMIUM")
     })
+}
+
+/// A PostgreSQL server, which the tests of the store start for themselves.
+pub fn postgres() -> anyhow::Result<()> {
+    let found = || {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        versions.map(|version| version.path().join("bin")).any(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
+    };
+    if found() {
+        return Ok(());
+    }
+    install(&["postgresql"], "no PostgreSQL server in /usr/lib/postgresql: install the package \"postgresql\"")?;
+    anyhow::ensure!(found(), "postgresql was installed and is not in /usr/lib/postgresql");
+    Ok(())
+}
+
+/// Installs Debian packages; `otherwise` is said where that cannot be done.
+fn install(packages: &[&str], otherwise: &str) -> anyhow::Result<()> {
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("{otherwise}");
+    }
+    run::command("apt-get", &["update", "-qq"])?;
+    let mut args = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    args.extend(packages);
+    run::command("apt-get", &args)
 }

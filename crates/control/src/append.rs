@@ -1,16 +1,17 @@
-//! How a command becomes a revision: decide against the head, store blobs, append, and wait until this node serves it.
-//! Knows nothing of any particular command.
+//! How a command becomes a revision: decide against the head, store blobs, append, and wait until this node serves it; or, in a
+//! protected environment, a proposal. Knows nothing of any particular command.
 
 use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serinus_domain::{
     bundle::Contents,
+    compile::blobs_of,
     decide::Rejection,
     entity::Document,
     revision::{Cause, Change, Draft, RevisionNumber},
     snapshot::Snapshot,
-    units::Timestamp,
+    units::{Millis, Timestamp},
 };
 use serinus_store::{AppendError, Blobs, Failure, Log, LogReader, Nodes};
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use utoipa::ToSchema;
 use crate::{
     auth::{Identity, Subject},
     error::ApiError,
+    proposal,
     state::App,
 };
 
@@ -28,6 +30,10 @@ const RETRIES_MAX: usize = 100;
 const ACTIVATION_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long it then waits for the others' word.
 const NODES_WAIT_MAX: Duration = Duration::from_millis(250);
+/// How long it waits for clients, which may be many and take their time to say so.
+const CLIENTS_WAIT_MAX: Duration = Duration::from_millis(50);
+/// A node says every 10 s that it is there; one that missed three times is gone, and nobody waits for it.
+const NODE_SILENT_MAX: Millis = Millis::seconds(30);
 /// Revisions read at once.
 const BATCH: usize = 256;
 
@@ -38,6 +44,34 @@ pub(crate) enum OnConflict {
     Tell,
     /// Rollback, kill and hold are decided again until they are in.
     Retry,
+}
+
+/// Whether a command waits for a second person where the environment is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Never: it takes something back, moves what was approved already, or changes nothing that is served.
+    Free,
+    /// Always: it becomes a proposal.
+    Review,
+}
+
+/// How a command is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub gate: Gate,
+    pub on_conflict: OnConflict,
+}
+
+impl From<(Gate, OnConflict)> for Way {
+    fn from((gate, on_conflict): (Gate, OnConflict)) -> Self {
+        Self { gate, on_conflict }
+    }
+}
+
+impl From<OnConflict> for Way {
+    fn from(on_conflict: OnConflict) -> Self {
+        Self { gate: Gate::Review, on_conflict }
+    }
 }
 
 /// What a command comes to.
@@ -80,6 +114,17 @@ pub struct Activation {
     pub after_ms: u64,
     /// Nodes that do not serve it yet.
     pub laggards: Vec<String>,
+    /// Applications that evaluate by themselves.
+    pub clients: ClientCount,
+}
+
+/// Applications that follow the log, as far as they gave a name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ClientCount {
+    /// Those that are connected to this node.
+    pub connected: usize,
+    /// Of those, how many evaluate by the revision or a later one, as they have said by now.
+    pub active: usize,
 }
 
 /// The head's documents and contents.
@@ -110,29 +155,45 @@ pub(crate) async fn at_head(app: &App) -> Result<Base, Failure> {
     }
 }
 
-/// Reads the content that a change publishes, where it is not held yet.
-async fn fetch(app: &App, change: &Change, contents: &mut Contents) -> Result<(), Failure> {
-    let Change::Put { body, .. } = change else { return Ok(()) };
-    let Some(Document::Artifact(doc)) = Document::from_value(body) else { return Ok(()) };
-    if contents.0.contains_key(&doc.content) {
-        return Ok(());
-    }
-    // A content that cannot be read leaves a gap, which a decision that needs it will name.
-    if let Some(bytes) = Blobs::get(app.store(), &doc.content).await?
-        && let Ok(value) = serde_json::from_slice(&bytes)
-    {
-        contents.0.insert(doc.content, Arc::new(value));
+/// Reads the contents that changes which are not in the log yet bring along.
+pub(crate) async fn fetch_contents(
+    app: &App,
+    changes: &[Change],
+    contents: &mut Arc<Contents>,
+) -> Result<(), Failure> {
+    for change in changes {
+        fetch(app, change, Arc::make_mut(contents)).await?;
     }
     Ok(())
 }
 
-/// Decides, appends and waits for the effect. `decide` is asked again after a lost race where `on_conflict` says so.
+/// Reads the content and the lists that a change names, where they are not held yet.
+async fn fetch(app: &App, change: &Change, contents: &mut Contents) -> Result<(), Failure> {
+    let Change::Put { body, .. } = change else { return Ok(()) };
+    let Some(document) = Document::from_value(body) else { return Ok(()) };
+    for digest in blobs_of(&document) {
+        if contents.held.contains_key(&digest) {
+            continue;
+        }
+        // A content that cannot be read leaves a gap, which a decision that needs it will name.
+        if let Some(bytes) = Blobs::get(app.store(), &digest).await?
+            && let Ok(value) = serde_json::from_slice(&bytes)
+        {
+            contents.held.insert(digest, Arc::new(value));
+        }
+    }
+    Ok(())
+}
+
+/// Decides, appends and waits for the effect. `decide` is asked again after a lost race where the command's way says so. What has
+/// to wait for a second person is kept as a proposal, and that is what the caller then hears.
 pub(crate) async fn commit<T>(
     app: &App,
     who: &Identity,
-    on_conflict: OnConflict,
+    way: impl Into<Way>,
     decide: impl Fn(&Base, Timestamp) -> Result<Plan<T>, Rejection>,
 ) -> Result<Committed<T>, ApiError> {
+    let Way { gate, on_conflict } = way.into();
     let mut retries = 0;
     loop {
         let base = at_head(app).await?;
@@ -153,8 +214,13 @@ pub(crate) async fn commit<T>(
         for blob in &plan.blobs {
             Blobs::put(app.store(), blob).await?;
         }
+        let draft = signed(draft, who);
+        if gate == Gate::Review && proposal::waits(&base.snapshot, &draft, who) {
+            let proposal = proposal::record(app, draft, &base.snapshot, |_| ()).await?;
+            return Err(ApiError::Proposed(Box::new(proposal)));
+        }
         let started = Instant::now();
-        let appended = match Log::append(app.store(), &signed(draft, who), now).await {
+        let appended = match Log::append(app.store(), &draft, now).await {
             Err(AppendError::Conflict { .. })
                 if on_conflict == OnConflict::Retry && retries < RETRIES_MAX =>
             {
@@ -182,11 +248,15 @@ pub(crate) async fn commit<T>(
     }
 }
 
-fn signed(draft: Draft, who: &Identity) -> Draft {
-    match who.subject {
-        Subject::Token(_) => Draft { cause: Cause::Token, ..draft },
-        Subject::Local | Subject::Administrator => draft,
+/// The draft with how it came here.
+pub(crate) fn signed(mut draft: Draft, who: &Identity) -> Draft {
+    if matches!(who.subject, Subject::Token(_)) && who.person.is_none() {
+        draft.cause = Cause::Token;
     }
+    if draft.provenance.via.is_none() {
+        draft.provenance.via.clone_from(&who.via);
+    }
+    draft
 }
 
 /// Waits for this node to serve a revision, and a moment for the others' word. Never an error: the revision is in, whatever is
@@ -196,27 +266,41 @@ async fn activation(app: &App, number: RevisionNumber, started: Instant) -> Acti
     let deadline = Instant::now() + NODES_WAIT_MAX;
     loop {
         let after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let reports = match Nodes::nodes(app.store()).await {
-            Ok(reports) => reports,
+        let reports: Vec<_> = match Nodes::nodes(app.store()).await {
+            Ok(reports) => {
+                let now = app.now();
+                reports.into_iter().filter(|report| now.since(report.seen_at) < NODE_SILENT_MAX).collect()
+            }
             Err(failure) => {
                 tracing::warn!(
                     revision.number = number.0,
                     "cannot tell which nodes serve revision {number}: {failure}"
                 );
-                return Activation { nodes: 1, active: usize::from(here), after_ms, laggards: Vec::new() };
+                let clients = clients(app, number);
+                return Activation {
+                    nodes: 1,
+                    active: usize::from(here),
+                    after_ms,
+                    laggards: Vec::new(),
+                    clients,
+                };
             }
         };
         let lagging = reports.iter().filter(|report| report.revision < number);
         let laggards: Vec<_> = lagging.map(|report| report.node.clone()).collect();
+        let clients = clients(app, number);
+        let waited = NODES_WAIT_MAX.saturating_sub(deadline - Instant::now());
         let all = !reports.is_empty() && laggards.is_empty();
-        if all || Instant::now() >= deadline {
-            return Activation {
-                nodes: reports.len(),
-                active: reports.len() - laggards.len(),
-                after_ms,
-                laggards,
-            };
+        let heard = clients.active == clients.connected || waited >= CLIENTS_WAIT_MAX;
+        if (all && heard) || Instant::now() >= deadline {
+            let active = reports.len() - laggards.len();
+            return Activation { nodes: reports.len(), active, after_ms, laggards, clients };
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+fn clients(app: &App, number: RevisionNumber) -> ClientCount {
+    let (connected, active) = app.follow.clients.active(number);
+    ClientCount { connected, active }
 }

@@ -1,11 +1,16 @@
 //! What can go wrong with a request, and the one function that turns it into an answer.
 //! Knows nothing of which command was given.
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serinus_domain::{
     decide::Rejection,
+    digest::Digest,
+    proposal::Proposal,
     revision::{Revision, RevisionNumber},
 };
 use serinus_store::{AppendError, Failure};
@@ -40,6 +45,9 @@ pub enum ApiError {
         /// What happened since.
         since: Vec<Revision>,
     },
+    /// Nothing is wrong: it waits for somebody else's approval.
+    #[error("waits for approval as proposal {}", .0.id)]
+    Proposed(Box<Proposal>),
     /// We, or what we depend on, failed.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -62,6 +70,34 @@ impl From<AppendError> for ApiError {
         match refused {
             AppendError::Conflict { expected, since } => Self::Conflict { expected, since },
             AppendError::Failure(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+/// A command that waits for somebody else's approval.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Waiting {
+    /// The proposal's number.
+    pub proposal: u64,
+    /// Where it is looked at.
+    pub url: String,
+    /// What an approval has to name.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// Who was asked to look; anybody who may approve where it is empty.
+    pub reviewers: Vec<String>,
+    /// Why.
+    pub message: String,
+}
+
+impl From<&Proposal> for Waiting {
+    fn from(proposal: &Proposal) -> Self {
+        Self {
+            proposal: proposal.id,
+            url: format!("/p/{}", proposal.id),
+            digest: proposal.digest,
+            reviewers: proposal.reviewers.clone(),
+            message: proposal.message.clone(),
         }
     }
 }
@@ -128,8 +164,14 @@ impl Problem {
 
 /// A rejection's status: what is not there, what is in the way, or what cannot be.
 fn rejection_status(code: &str) -> StatusCode {
-    const IN_THE_WAY: [&str; 9] = [
+    const IN_THE_WAY: [&str; 15] = [
+        "artifact.in_use",
+        "desired.drift",
         "feature.rollout_running",
+        "person.last_admin",
+        "proposal.conflict",
+        "proposal.edited",
+        "revert.conflict",
         "rollback.ambiguous",
         "rollback.nothing_running",
         "rollback.unproven_target",
@@ -144,6 +186,8 @@ fn rejection_status(code: &str) -> StatusCode {
         StatusCode::NOT_FOUND
     } else if IN_THE_WAY.contains(&code) || reason.starts_with("not_") {
         StatusCode::CONFLICT
+    } else if code == "proposal.own" || code == "environment.needs_admin" {
+        StatusCode::FORBIDDEN
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     }
@@ -157,6 +201,7 @@ pub fn problem(error: &ApiError) -> Problem {
         ApiError::Rejected(rejection) => {
             Problem::new(rejection_status(rejection.code), rejection.code, detail)
         }
+        ApiError::Proposed(_) => Problem::new(StatusCode::ACCEPTED, "proposal.waits", detail),
         ApiError::Conflict { since, .. } => Problem {
             winner: since.first().map(Winner::from),
             retryable: true,
@@ -196,6 +241,9 @@ impl IntoResponse for Problem {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        if let Self::Proposed(proposal) = &self {
+            return (StatusCode::ACCEPTED, Json(Waiting::from(&**proposal))).into_response();
+        }
         problem(&self).into_response()
     }
 }

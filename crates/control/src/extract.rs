@@ -9,7 +9,10 @@ use axum::{
 };
 use http::{StatusCode, request::Parts};
 use serde::de::DeserializeOwned;
-use serinus_domain::limits::CONTROL_BYTES_MAX;
+use serinus_domain::{
+    id::{ArtifactName, InvalidKey},
+    limits::CONTROL_BYTES_MAX,
+};
 
 use crate::{
     auth::{Identity, Scope},
@@ -91,6 +94,44 @@ where
     }
 }
 
+/// A person's handle, in the alphabet of keys.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct Handle(String);
+
+impl Handle {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Handle {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for Handle {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Keys of every kind share one alphabet.
+        match ArtifactName::new(text) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(InvalidKey { given, .. }) => Err(InvalidKey { kind: "person", given }.to_string()),
+        }
+    }
+}
+
+/// A value that was read as JSON already, as a body is read.
+pub(crate) fn typed<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(value).map_err(|refused| {
+        let detail = format!("request body: {}: {}", refused.path(), refused.inner());
+        ApiError::request(StatusCode::BAD_REQUEST, "request.invalid", detail)
+    })
+}
+
 /// A path with something in it that names nothing.
 pub(crate) fn invalid_key(refused: &impl std::fmt::Display) -> ApiError {
     ApiError::request(StatusCode::BAD_REQUEST, "request.invalid_key", refused.to_string())
@@ -120,12 +161,25 @@ macro_rules! callers {
 callers! {
     /// Somebody who may look.
     Reader needs Read;
+    /// Somebody who may look, and says what they think.
+    Commenter(Identity) needs Read;
     /// Somebody who may declare.
     Writer(Identity) needs Write;
     /// Somebody who may move and take back what runs.
     Operator(Identity) needs Operate;
     /// Somebody who may report what was observed.
     Recorder needs Record;
-    /// Somebody who may let others in.
-    Administrator(Identity) needs Admin;
+    /// Somebody who may agree to what others propose.
+    Approver(Identity) needs Approve;
+}
+
+/// Somebody who may let others in, which is a matter of the home environment whichever is asked.
+pub(crate) struct Administrator(pub Identity);
+
+impl FromRequestParts<Arc<App>> for Administrator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        Ok(Self(app.control.auth.check_administrator(&parts.headers).await?))
+    }
 }

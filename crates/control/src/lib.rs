@@ -4,21 +4,28 @@
 pub mod api;
 mod append;
 mod auth;
+mod diff;
+mod environments;
 mod error;
 mod extract;
+mod follow;
+mod proposal;
 mod router;
 mod sentence;
 mod spa;
 mod state;
 mod stream;
 mod timeline;
+mod token_count;
 
-pub use append::Activation;
+pub use append::{Activation, ClientCount};
 pub use auth::{
-    AuthError, AuthPolicy, Authenticator, Identity, Minted, SESSION_COOKIE, Scope, Subject, mint,
+    AuthError, AuthPolicy, Authenticator, ENVIRONMENT_HEADER, HOME, Identity, Minted, Person, Role,
+    SESSION_COOKIE, Scope, Subject, mint,
 };
-pub use error::{ApiError, Problem, Winner, problem};
+pub use environments::{ENVIRONMENT, EnvironmentReader, Environments, OneEnvironment};
+pub use error::{ApiError, Problem, Waiting, Winner, problem};
 pub use router::{openapi, router};
 pub use sentence::sentence;
-pub use state::ControlState;
+pub use state::{ControlState, ReadSource};
 pub use stream::{ReportEvent, RevisionEvent};

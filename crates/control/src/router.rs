@@ -11,7 +11,7 @@ use axum::{
     routing,
 };
 use http::{HeaderValue, Method, StatusCode, header};
-use serinus_domain::limits::CONTROL_BYTES_MAX;
+use serinus_domain::limits::{CONTROL_BYTES_MAX, DESIRED_BYTES_MAX};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::{
     OpenApi,
@@ -20,14 +20,19 @@ use utoipa::{
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
 
 use crate::{
     api::{
-        artifacts, channels, features, flags, interactions, measurements, nodes, overview, report, revisions,
-        rollback, rollouts, session, tokens,
+        artifact_change, artifact_diff, artifact_render, artifact_sources, artifact_view, artifacts,
+        channels, condition, desired, environments, environments_copy, feature_history, features, flags,
+        follow, import, interactions, langfuse, measurements, nodes, overview, people, proposals, report,
+        revisions, revisions_audit, revisions_revert, rollback, rollouts, session, tokens, words,
     },
-    error::Problem,
+    error::{Problem, Waiting},
     spa,
     state::{App, ControlState},
     stream,
@@ -43,7 +48,14 @@ use crate::{
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         contact(),
     ),
-    components(schemas(Problem, stream::RevisionEvent, stream::ReportEvent))
+    components(schemas(
+        Problem,
+        words::Comparison,
+        condition::SegmentName,
+        Waiting,
+        stream::RevisionEvent,
+        stream::ReportEvent
+    ))
 )]
 struct Described;
 
@@ -51,13 +63,22 @@ struct Described;
 fn paths() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(artifacts::publish, artifacts::list))
-        .routes(routes!(artifacts::series))
-        .routes(routes!(artifacts::version))
+        .routes(routes!(artifact_render::render))
+        .routes(routes!(artifact_sources::import))
+        .routes(routes!(artifact_sources::sources))
+        .routes(routes!(artifact_view::series))
+        .routes(routes!(artifact_view::version))
+        .routes(routes!(artifact_diff::diff))
+        .routes(routes!(artifact_change::archive))
+        .routes(routes!(artifact_change::redact))
+        .routes(routes!(artifact_change::label, artifact_change::unlabel))
         .routes(routes!(features::list))
         .routes(routes!(features::put, features::get))
         .routes(routes!(features::kill))
+        .routes(routes!(feature_history::history))
         .routes(routes!(flags::list))
         .routes(routes!(flags::put, flags::get))
+        .routes(routes!(import::flags))
         .routes(routes!(channels::list))
         .routes(routes!(channels::put))
         .routes(routes!(rollouts::start, rollouts::list))
@@ -71,7 +92,20 @@ fn paths() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(rollback::rollback))
         .routes(routes!(revisions::list))
         .routes(routes!(revisions::get))
+        .routes(routes!(revisions_audit::verify))
+        .routes(routes!(revisions_audit::replay))
+        .routes(routes!(revisions_audit::differences))
+        .routes(routes!(revisions_revert::revert))
+        .routes(routes!(desired::plan).layer(DefaultBodyLimit::max(DESIRED_BYTES_MAX)))
+        .routes(routes!(desired::apply).layer(DefaultBodyLimit::max(DESIRED_BYTES_MAX)))
+        .routes(routes!(desired::export))
+        .routes(routes!(environments_copy::copy))
+        .routes(routes!(environments_copy::differences))
         .routes(routes!(stream::stream))
+        .routes(routes!(follow::follow))
+        .routes(routes!(follow::snapshot))
+        .routes(routes!(follow::ack))
+        .routes(routes!(follow::clients))
         .routes(routes!(interactions::list))
         .routes(routes!(interactions::get))
         .routes(routes!(measurements::feedback))
@@ -80,6 +114,18 @@ fn paths() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tokens::revoke))
         .routes(routes!(nodes::list))
         .routes(routes!(overview::overview))
+        .routes(routes!(people::create, people::list))
+        .routes(routes!(people::put, people::get))
+        .routes(routes!(people::link))
+        .routes(routes!(environments::list))
+        .routes(routes!(environments::put, environments::get))
+        .routes(routes!(proposals::create, proposals::list))
+        .routes(routes!(proposals::put, proposals::get))
+        .routes(routes!(proposals::submit))
+        .routes(routes!(proposals::approve))
+        .routes(routes!(proposals::apply))
+        .routes(routes!(proposals::comment))
+        .routes(routes!(proposals::withdraw))
         .routes(routes!(session::sign_in, session::whoami, session::sign_out))
 }
 
@@ -138,6 +184,7 @@ pub fn router(control: ControlState) -> Router {
     };
     api.route("/api/openapi.json", routing::get(description))
         .route("/healthz", routing::get(health))
+        .merge(langfuse::routes())
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(spa::fallback)
         .with_state(app)

@@ -3,11 +3,19 @@
 
 use std::sync::Arc;
 
-use serinus_domain::units::Timestamp;
+use futures::future::BoxFuture;
+use serinus_domain::{
+    source::{CitedPrompt, CopiedPrompt, SourceError},
+    units::Timestamp,
+};
 use serinus_store::{Active, Live, ReportBoard, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth::Authenticator, timeline::Timeline};
+use crate::{auth::Authenticator, environments::Environments, follow::Follow, timeline::Timeline};
+
+/// Reads a prompt of another platform.
+pub type ReadSource =
+    Arc<dyn Fn(CitedPrompt) -> BoxFuture<'static, Result<CopiedPrompt, SourceError>> + Send + Sync>;
 
 /// The parts that the control API is made of.
 #[derive(Clone)]
@@ -28,6 +36,10 @@ pub struct ControlState {
     pub clock_factor: f64,
     /// The environment's name.
     pub environment: String,
+    /// The others, to read.
+    pub environments: Arc<dyn Environments>,
+    /// Other prompt platforms.
+    pub sources: ReadSource,
     /// Ends open streams.
     pub shutdown: CancellationToken,
 }
@@ -36,11 +48,12 @@ pub struct ControlState {
 pub(crate) struct App {
     pub control: ControlState,
     pub timeline: Timeline,
+    pub follow: Follow,
 }
 
 impl App {
     pub fn new(control: ControlState) -> Arc<Self> {
-        Arc::new(Self { control, timeline: Timeline::default() })
+        Arc::new(Self { control, timeline: Timeline::default(), follow: Follow::default() })
     }
 
     pub fn now(&self) -> Timestamp {

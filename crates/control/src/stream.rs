@@ -88,6 +88,10 @@ pub struct ReportEvent {
 pub struct StreamQuery {
     /// After this revision; from now on where not given. A `Last-Event-ID` header goes before it.
     pub after: Option<u64>,
+    /// Which environment's; a browser's event source cannot send the header. The server reads it before it comes here.
+    #[serde(default, rename = "environment")]
+    #[param(rename = "environment")]
+    _environment: Option<String>,
 }
 
 /// Streams revisions as `revision` events, and `report` events for rollouts with a new report.
@@ -113,7 +117,7 @@ pub(crate) async fn stream(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     number.map(Some).ok_or_else(|| {

@@ -46,8 +46,6 @@ impl Launch {
             format!("replay={}", self.upstream),
             "--clock-factor".to_owned(),
             self.clock_factor.to_string(),
-            "--environment".to_owned(),
-            "demo".to_owned(),
         ]
     }
 

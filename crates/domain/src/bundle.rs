@@ -12,6 +12,7 @@ use crate::{
         RetrievalContent, SamplingContent, ToolsContent,
     },
     render::Template,
+    resolve::ListKey,
 };
 
 /// A bundle's fingerprint: the first 16 bytes of the digest of its references.
@@ -71,13 +72,18 @@ impl<'de> Deserialize<'de> for BundleId {
 
 /// The contents that a compilation may need, by digest. Filled by the edge before it compiles.
 #[derive(Debug, Clone, Default)]
-pub struct Contents(pub HashMap<Digest, Arc<serde_json::Value>>);
+pub struct Contents {
+    /// Contents of artifacts and lists of people.
+    pub held: HashMap<Digest, Arc<serde_json::Value>>,
+    /// The key of the lists; without it nobody stands in one.
+    pub list_key: Option<ListKey>,
+}
 
 impl Contents {
     /// Reads the content of a version.
     pub fn read(&self, kind: ArtifactKind, digest: &Digest) -> Result<Content, String> {
         let value =
-            self.0.get(digest).ok_or_else(|| format!("content {} is not held here", digest.short()))?;
+            self.held.get(digest).ok_or_else(|| format!("content {} is not held here", digest.short()))?;
         Content::parse(kind, value)
     }
 }
@@ -122,6 +128,14 @@ pub enum InvalidBundle {
     /// A reference to nothing.
     #[error("{0} does not exist: publish it first, or name another version")]
     Unknown(ArtifactRef),
+    /// A version whose content was removed for good.
+    #[error("{0} was redacted: its content is gone, so name another version")]
+    Redacted(ArtifactRef),
+    /// A version that was put away, in a combination that is new.
+    #[error(
+        "{0} is archived: name another version, or take it back with `serinus artifact archive {0} --undo`"
+    )]
+    Archived(ArtifactRef),
     /// A need that the bundle does not meet.
     #[error("{by} requires {needs}, and the bundle has {have}: choose versions that fit together")]
     Requires {
@@ -151,6 +165,12 @@ pub trait Library {
 }
 
 impl Bundle {
+    /// Every version that it is made of: its layers, and what their texts include.
+    pub fn versions(&self) -> impl Iterator<Item = &ArtifactRef> {
+        let texts = [&self.system_prompt, &self.prompt_template].into_iter().flatten();
+        self.layers.0.values().chain(texts.flat_map(Template::includes))
+    }
+
     /// Reads, checks and compiles a combination.
     pub fn assemble(layers: &Layers, library: &dyn Library) -> Result<Self, InvalidBundle> {
         check_references(layers, library)?;
@@ -217,6 +237,9 @@ fn check_references(layers: &Layers, library: &dyn Library) -> Result<(), Invali
             return Err(InvalidBundle::WrongKind { layer: *layer, reference: reference.clone() });
         }
         let doc = library.artifact(reference).ok_or_else(|| InvalidBundle::Unknown(reference.clone()))?;
+        if doc.redacted {
+            return Err(InvalidBundle::Redacted(reference.clone()));
+        }
         for need in &doc.requires {
             let ArtifactKind::Layer(kind) = need.kind else { continue };
             let have = layers.get(kind);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     entity::BucketBy,
     limits::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, UNIT_BYTES_MAX},
+    units::Timestamp,
 };
 
 /// Why a context was refused.
@@ -48,8 +49,17 @@ impl Attributes {
         Ok(Self(sorted.into_iter().map(|(name, value)| (name.into(), value)).collect()))
     }
 
+    /// Names and values, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
     /// The attribute of this name.
     pub fn get(&self, name: &str) -> Option<&Value> {
+        // A handful is looked through faster than it is searched: most names differ in length already.
+        if self.0.len() <= 16 {
+            return self.0.iter().find(|(have, _)| **have == *name).map(|(_, value)| value);
+        }
         self.0.binary_search_by(|(have, _)| have.as_ref().cmp(name)).ok().map(|at| &self.0[at].1)
     }
 }
@@ -63,6 +73,8 @@ pub struct Context {
     pub user: Option<Box<str>>,
     /// What rules may look at.
     pub attributes: Attributes,
+    /// When, for expressions that look at the time; the edge's word, since there is no clock here.
+    pub now: Option<Timestamp>,
 }
 
 impl Context {
@@ -78,7 +90,13 @@ impl Context {
             }
             id => Ok(id.map(Box::from)),
         };
-        Ok(Self { session: id("session", session)?, user: id("user", user)?, attributes })
+        Ok(Self { session: id("session", session)?, user: id("user", user)?, attributes, now: None })
+    }
+
+    /// The same, asking at a time.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        Self { now: Some(now), ..self }
     }
 
     /// The unit that is randomised.

@@ -22,8 +22,16 @@ fn valid(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
+/// Variants come from other platforms too, where a name is any text; they stand in answers, never in a path.
+fn printable(text: &str) -> bool {
+    !text.is_empty() && text.len() <= KEY_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        key!($(#[$doc])* $name, $kind, valid);
+    };
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $valid:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -32,7 +40,7 @@ macro_rules! key {
         impl $name {
             /// Checks the alphabet and the length.
             pub fn new(text: &str) -> Result<Self, InvalidKey> {
-                if valid(text) {
+                if $valid(text) {
                     return Ok(Self(text.into()));
                 }
                 Err(InvalidKey { kind: $kind, given: text.chars().take(80).collect() })
@@ -112,7 +120,8 @@ key!(
 key!(
     /// A named bundle of a feature: `control`, `candidate`, or one of its own variants.
     VariantKey,
-    "variant"
+    "variant",
+    printable
 );
 key!(
     /// A notification channel; its secret lives elsewhere.

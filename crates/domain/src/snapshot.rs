@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::{
     digest::Digest,
-    entity::{ArtifactDoc, ArtifactRef, DocKey, Document, FeatureDoc, RolloutDoc},
-    id::{FeatureKey, RolloutKey},
+    entity::{
+        ArtifactDoc, ArtifactRef, DocKey, Document, FeatureDoc, FlagDoc, GroupDoc, RolloutDoc, SegmentDoc,
+    },
+    id::{FeatureKey, FlagKey, GroupKey, RolloutKey, SegmentKey},
     revision::{Change, Revision, RevisionNumber},
     units::Timestamp,
 };
@@ -66,6 +68,20 @@ impl Default for Snapshot {
 }
 
 impl Snapshot {
+    /// A snapshot as somebody else folded it: each document with the revision that put it.
+    pub fn restore(
+        revision: RevisionNumber,
+        digest: Digest,
+        at: Timestamp,
+        documents: impl IntoIterator<Item = (DocKey, RevisionNumber, Value)>,
+    ) -> Self {
+        let stored = |(key, revision, body): (DocKey, _, Value)| {
+            let document = Document::from_value(&body);
+            (key, Arc::new(Stored { body, document, revision }))
+        };
+        Self { revision, digest, at, documents: documents.into_iter().map(stored).collect() }
+    }
+
     /// The snapshot after `revision`.
     pub fn apply(&self, revision: &Revision) -> Result<Self, Refused> {
         let number = revision.body.number;
@@ -114,6 +130,40 @@ impl Snapshot {
             .range(DocKey::stored(prefix)..)
             .take_while(move |(key, _)| key.as_str().starts_with(prefix))
             .filter_map(|(_, stored)| stored.document.as_ref())
+    }
+
+    /// The stored documents whose keys begin with `prefix`, those of unknown kinds as well.
+    pub fn stored_under<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a DocKey, &'a Arc<Stored>)> {
+        self.documents
+            .range(DocKey::stored(prefix)..)
+            .take_while(move |(key, _)| key.as_str().starts_with(prefix))
+    }
+
+    /// A plain flag.
+    pub fn flag(&self, key: &FlagKey) -> Option<&FlagDoc> {
+        match self.get(&DocKey::flag(key))?.document.as_ref()? {
+            Document::Flag(doc) => Some(doc),
+            _ => None,
+        }
+    }
+
+    /// A segment.
+    pub fn segment(&self, key: &SegmentKey) -> Option<&SegmentDoc> {
+        match self.get(&DocKey::segment(key))?.document.as_ref()? {
+            Document::Segment(doc) => Some(doc),
+            _ => None,
+        }
+    }
+
+    /// An exclusion group.
+    pub fn group(&self, key: &GroupKey) -> Option<&GroupDoc> {
+        match self.get(&DocKey::group(key))?.document.as_ref()? {
+            Document::Group(doc) => Some(doc),
+            _ => None,
+        }
     }
 
     /// A feature.

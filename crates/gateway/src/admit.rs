@@ -3,9 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{body::Body, http::HeaderMap};
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 use serinus_domain::{
     compile::{Compiled, CompiledFeature},
@@ -45,15 +43,6 @@ pub(crate) struct Admitted {
     pub stream: bool,
     /// Whether the client itself asked for the usage of a stream.
     pub wants_usage: bool,
-}
-
-/// Reads a body whole, within its limit.
-pub(crate) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Refused> {
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refused::too_large(bytes_max)),
-        Err(_) => Err(Refused::unreadable_body()),
-    }
 }
 
 /// Reads and checks a request against the features of one snapshot.

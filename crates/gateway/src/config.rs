@@ -10,6 +10,7 @@ use serinus_domain::{
 };
 use serinus_llm::{OpenAiCompatible, Timeouts, Timer};
 use serinus_store::PinLife;
+use tokio_util::sync::CancellationToken;
 
 /// A provider with what calls to it may take.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct GatewayConfig {
     pub pin_life: PinLife,
     /// Origins of browsers that may evaluate flags, as in `https://app.example.com`.
     pub cors_origins: Vec<String>,
+    /// Ends what would never end by itself: notifications.
+    pub shutdown: CancellationToken,
     /// Bounds.
     pub limits: GatewayLimits,
 }
@@ -72,6 +75,8 @@ pub struct GatewayLimits {
     pub evaluation_bytes_max: usize,
     /// Requests in work at once; one more is answered 429, which SDKs retry.
     pub in_flight_max: usize,
+    /// Clients that wait for notifications, a few kilobytes each; one more is answered 429, and asks again later.
+    pub event_streams_max: usize,
     /// Sessions whose pins are kept in memory, 300 bytes each; the oldest are read from the store again.
     pub sessions_cached_max: usize,
     /// How long a first byte waits for its pin, on the wall's clock: a store knows no other.
@@ -96,6 +101,7 @@ impl Default for GatewayLimits {
             request_bytes_max: REQUEST_BYTES_MAX,
             evaluation_bytes_max: 1024 * 1024,
             in_flight_max: 4096,
+            event_streams_max: 20_000,
             sessions_cached_max: 100_000,
             pin_wait_max: Duration::from_secs(2),
             records_queue_max: 8192,

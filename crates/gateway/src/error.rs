@@ -9,6 +9,8 @@ use axum::{
 use serinus_domain::{context::InvalidContext, render::RenderError};
 use serinus_llm::{ErrorBody, ErrorKind, ErrorObject, ProviderError};
 
+use crate::body::Unread;
+
 /// A request that is not answered.
 #[derive(Debug)]
 pub(crate) struct Refused(Box<Reply>);
@@ -57,13 +59,17 @@ impl Refused {
         )
     }
 
-    pub(crate) fn unreadable_body() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, CALLER, "body_incomplete", "body ended early: send all of it")
-    }
-
-    pub(crate) fn too_large(bytes_max: usize) -> Self {
-        let text = format!("body is larger than {bytes_max} bytes: send less");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, CALLER, "request_too_large", text)
+    pub(crate) fn unread(unread: Unread, bytes_max: usize) -> Self {
+        match unread {
+            Unread::Incomplete => {
+                let text = "body ended early: send all of it";
+                Self::new(StatusCode::BAD_REQUEST, CALLER, "body_incomplete", text)
+            }
+            Unread::TooLarge => {
+                let text = format!("body is larger than {bytes_max} bytes: send less");
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, CALLER, "request_too_large", text)
+            }
+        }
     }
 
     pub(crate) fn context(refused: &InvalidContext) -> Self {

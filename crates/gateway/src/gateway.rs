@@ -1,4 +1,4 @@
-//! The parts of one node's data plane put together, its routes, and the two tasks that run beside them.
+//! The parts of one node's data plane put together, its routes, and the tasks that run beside them.
 //! Knows nothing of sockets or of who may call.
 
 use std::{collections::HashMap, fmt, sync::Arc};
@@ -6,27 +6,29 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use axum::{
     Router,
     http::HeaderValue,
-    middleware,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use serinus_domain::{
     id::{EnvironmentKey, ProviderKey, UnitHash},
     units::Timestamp,
 };
 use serinus_llm::Timer;
-use serinus_store::{Live, Pins, Records};
+use serinus_store::{Live, Pins, Records, Usages};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    assign::Resolved,
     config::{GatewayConfig, GatewayLimits, InvalidConfig, Provider, origins},
     counters::Counters,
-    models, ofrep,
-    pseudonym::Pseudonyms,
+    models,
+    ofrep::{self, Preparation, Prepared},
+    pseudonym::{Pseudonyms, Seal},
     record::{RecordWriter, Recorder, recorder},
     serve,
     session::Sessions,
     shadow::{ShadowWorkers, Shadows, shadows},
+    usage::UsageWriter,
 };
 
 /// One node's data plane.
@@ -43,7 +45,12 @@ pub struct Gateway {
     pub(crate) limits: GatewayLimits,
     pub(crate) origins: Vec<HeaderValue>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) preparation: Preparation,
+    pub(crate) seal: Seal,
+    pub(crate) bulk_ending: Vec<u8>,
+    pub(crate) shutdown: CancellationToken,
     in_flight: Arc<Semaphore>,
+    event_streams: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Gateway {
@@ -56,27 +63,30 @@ impl fmt::Debug for Gateway {
 pub struct GatewayTasks {
     records: RecordWriter,
     shadows: ShadowWorkers,
+    usage: UsageWriter,
 }
 
 impl GatewayTasks {
-    /// Records and copies until `stop`; then gives up copies and writes what is still to be recorded.
+    /// Prepares, records, counts and copies until `stop`; then gives up copies and writes what is still to be kept.
     pub async fn run(self, stop: CancellationToken) {
         let copied = CancellationToken::new();
         let copies = async {
-            self.shadows.run(stop).await;
+            self.shadows.run(stop.clone()).await;
             copied.cancel();
         };
-        tokio::join!(copies, self.records.run(copied.clone()));
+        let prepared = Arc::clone(&self.usage.gateway).prepare(&stop);
+        tokio::join!(copies, self.records.run(copied.clone()), self.usage.run(copied.clone()), prepared);
     }
 }
 
 impl Gateway {
-    /// A data plane over what it reads (`live`) and keeps (`pins`, `records`), with the tasks that it needs.
+    /// A data plane over what it reads (`live`) and keeps (`pins`, `records`, `usages`), with the tasks that it needs.
     pub fn new(
         config: GatewayConfig,
         live: Arc<Live>,
         pins: Arc<dyn Pins>,
         records: Arc<dyn Records>,
+        usages: Arc<dyn Usages>,
     ) -> Result<(Arc<Self>, GatewayTasks), InvalidConfig> {
         let GatewayConfig {
             environment,
@@ -86,6 +96,7 @@ impl Gateway {
             random,
             pin_life,
             cors_origins,
+            shutdown,
             limits,
         } = config;
         let counters = Arc::new(Counters::default());
@@ -108,7 +119,12 @@ impl Gateway {
             records,
         };
         let (cached_max, wait_max) = (limits.sessions_cached_max, limits.pin_wait_max);
+        let seal = Seal::new(&pseudonym_key);
         let gateway = Self {
+            preparation: Preparation::new(live.load(), environment.clone()),
+            bulk_ending: ofrep::bulk_ending(&environment, &seal),
+            seal,
+            shutdown,
             environment,
             providers,
             live,
@@ -120,10 +136,13 @@ impl Gateway {
             random,
             origins: origins(&cors_origins)?,
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
+            event_streams: Arc::new(Semaphore::new(limits.event_streams_max)),
             limits,
             counters,
         };
-        Ok((Arc::new(gateway), GatewayTasks { records: writer, shadows: workers }))
+        let gateway = Arc::new(gateway);
+        let usage = UsageWriter { gateway: Arc::clone(&gateway), usages };
+        Ok((gateway, GatewayTasks { records: writer, shadows: workers, usage }))
     }
 
     /// What this node has counted.
@@ -145,6 +164,39 @@ impl Gateway {
         Timestamp(i64::try_from(self.timer.now_us()).unwrap_or(i64::MAX))
     }
 
+    /// What is live, ready for remote evaluation.
+    pub(crate) fn prepared(&self) -> Arc<Prepared> {
+        self.preparation.of(&self.live.load())
+    }
+
+    /// Prepares what becomes active before a request has to.
+    async fn prepare(self: Arc<Self>, stop: &CancellationToken) {
+        let mut activated = self.live.subscribe();
+        activated.mark_changed();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = activated.changed() => if changed.is_err() { return },
+            }
+            let gateway = Arc::clone(&self);
+            if let Err(broken) = tokio::task::spawn_blocking(move || gateway.prepared()).await {
+                tracing::error!("a snapshot was not prepared, the next request tries again: {broken}");
+            }
+        }
+    }
+
+    /// Counts a turn that was served.
+    pub(crate) fn used(&self, resolved: &Resolved) {
+        if let Some(feature) = self.prepared().feature(resolved.feature.doc.key.as_str()) {
+            feature.used(resolved.bundle.id);
+        }
+    }
+
+    /// A place among the streams of notifications, if there is one left.
+    pub(crate) fn enter_stream(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.event_streams).try_acquire_owned().ok()
+    }
+
     /// A place among the requests in work, if there is one left.
     pub(crate) fn enter(&self) -> Option<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.in_flight).try_acquire_owned().ok();
@@ -157,16 +209,10 @@ impl Gateway {
 
 /// The routes of the data plane. Who may call them, and over what, is the server's to say; preflights carry no token.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    let cors = middleware::from_fn_with_state(Arc::clone(&gateway), ofrep::cors);
-    let evaluation = Router::new()
-        .route("/ofrep/v1/evaluate/flags", post(ofrep::bulk))
-        .route("/ofrep/v1/evaluate/flags/", post(ofrep::bulk))
-        .route("/ofrep/v1/evaluate/flags/{key}", post(ofrep::single))
-        .layer(cors);
     Router::new()
         .route("/v1/chat/completions", post(serve::chat))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{id}", get(models::one))
-        .merge(evaluation)
+        .route("/ofrep/{*path}", any(ofrep::routed))
         .with_state(gateway)
 }

@@ -3,10 +3,11 @@
 //!
 //! Modules in the order of the flow: [`serve`] is a request from top to bottom: [`admit`] reads it, [`session`] assigns it by
 //! [`assign`] and keeps its pins, [`upstream`] calls the provider, [`respond`] answers, [`record`] keeps what was seen and
-//! [`shadow`] copies it. [`ofrep`] and [`models`] are the other surfaces.
+//! [`shadow`] copies it. [`ofrep`] and [`models`] are the other surfaces; [`usage`] counts what is served.
 
 mod admit;
 mod assign;
+mod body;
 mod config;
 mod counters;
 mod error;
@@ -24,8 +25,10 @@ mod session;
 mod shadow;
 mod spend;
 mod upstream;
+mod usage;
 
 pub use config::{GatewayConfig, GatewayLimits, InvalidConfig, Provider};
 pub use counters::{Counter, Counters};
 pub use gateway::{Gateway, GatewayTasks, router};
+pub use ofrep::{environment_of, evaluation, evaluation_refused, is_notification};
 pub use pseudonym::Pseudonyms;

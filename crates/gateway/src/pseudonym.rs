@@ -1,4 +1,5 @@
-//! Ids of people and sessions to keyed pseudonyms: HMAC-SHA-256, cut to 128 bits. Keeps no id.
+//! Ids of people and sessions to keyed pseudonyms, and seals by which this installation knows its own tokens again: HMAC-SHA-256, cut to
+//! 128 bits. Keeps no id.
 
 use std::fmt;
 
@@ -25,6 +26,35 @@ impl Pseudonyms {
         let mut first = [0; 16];
         first.copy_from_slice(&code[..16]);
         UnitHash(u128::from_be_bytes(first))
+    }
+}
+
+/// Seals what this installation hands out, under a key that no pseudonym gives away.
+#[derive(Clone)]
+pub(crate) struct Seal(Hmac<Sha256>);
+
+impl Seal {
+    /// Seals under a key derived from the installation's.
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        let derived = Pseudonyms::new(key).0.chain_update(b"\0serinus seal").finalize().into_bytes();
+        Self(Pseudonyms::new(&derived.into()).0)
+    }
+
+    /// Which key it is, without a word on the key.
+    pub(crate) fn id(&self, purpose: &str) -> String {
+        self.of(purpose, "\0key").chars().take(8).collect()
+    }
+
+    /// The seal of `text` for one purpose.
+    pub(crate) fn of(&self, purpose: &str, text: &str) -> String {
+        let code = self.0.clone().chain_update(purpose).chain_update(b"\0").chain_update(text);
+        code.finalize().into_bytes().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal(***)")
     }
 }
 

@@ -21,8 +21,9 @@ use serinus_store::{Active, PinWrite};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    admit::{Admitted, admit, read_body},
+    admit::{Admitted, admit},
     assign::{Resolved, View, assign, own_revision, unit},
+    body::read_body,
     error::Refused,
     gateway::Gateway,
     observe::{Seen, Sent, Turn, question, sampled},
@@ -52,7 +53,8 @@ async fn serve(gateway: &Arc<Gateway>, request: Request) -> Result<Response, Ref
     let arrived_us = gateway.timer.now_us();
     let permit = gateway.enter().ok_or_else(Refused::overloaded)?;
     let (Parts { headers, .. }, body) = request.into_parts();
-    let body = read_body(body, gateway.limits.request_bytes_max).await?;
+    let bytes_max = gateway.limits.request_bytes_max;
+    let body = read_body(body, bytes_max).await.map_err(|unread| Refused::unread(unread, bytes_max))?;
     // INVARIANT(one-snapshot): the head is loaded here, and nothing below loads it again.
     let head = gateway.live.load();
     let admitted = admit(&head.compiled, &gateway.pseudonyms, &headers, &body)?;
@@ -279,6 +281,7 @@ impl Watch {
             Outcome::Cancelled => counters.cancelled.one(),
             Outcome::Error { .. } => counters.upstream_failed.one(),
         }
+        self.gateway.used(&turn.resolved);
         let copied = (seen.outcome != Outcome::Cancelled)
             .then_some(ticket)
             .flatten()

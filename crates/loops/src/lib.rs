@@ -7,7 +7,9 @@ pub mod analysis;
 mod controller;
 mod judge;
 mod notify;
+mod sources;
 
 pub use controller::{Controller, ControllerConfig};
 pub use judge::{Judge, JudgeConfig, judge_messages};
 pub use notify::{Notifier, NotifierConfig, Page};
+pub use sources::{LangfuseAccess, PromptLayerAccess, PromptSources, SourceWatch};

@@ -49,7 +49,7 @@ pub struct Page {
     /// The same on every try: receivers drop what they have seen.
     #[serde(skip)]
     pub id: String,
-    /// `rollout.rolled_back`, `rollout.held`, `rollout.advanced`, `rollout.completed`.
+    /// `rollout.rolled_back`, `rollout.held`, `rollout.advanced`, `rollout.completed`, `artifact.source_drifted`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// When it happened, microseconds since the epoch.
@@ -65,7 +65,8 @@ pub struct PageData {
     pub severity: &'static str,
     /// One line that says what broke and what to do.
     pub title: String,
-    /// The rollout.
+    /// The rollout; none where the page is about something else.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub rollout: String,
     /// Its features.
     pub features: Vec<String>,
@@ -81,6 +82,7 @@ pub struct PageData {
 }
 
 /// The notifier.
+#[derive(Clone)]
 pub struct Notifier {
     /// How it runs.
     pub config: NotifierConfig,
@@ -103,15 +105,7 @@ enum Posted {
 impl Notifier {
     /// Runs until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
-        let client = match reqwest::Client::builder()
-            .timeout(self.config.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-        {
-            Ok(client) => client,
-            Err(refused) => return error!("notifier: no HTTP client: {refused}; nobody will be paged"),
-        };
+        let Some(client) = self.client() else { return };
         let mut head = self.log.watch_head();
         loop {
             let channels = self.channels();
@@ -129,6 +123,28 @@ impl Notifier {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
+    }
+
+    /// Posts a page that no revision made on every channel, with the same tries.
+    pub async fn alert(&self, page: &Page) {
+        let Some(client) = self.client() else { return };
+        let channels = self.channels();
+        let posts = channels.iter().map(|channel| {
+            // Two channels at one receiver are told apart, as with pages of revisions.
+            let page = Page { id: format!("{}_{}", page.id, channel.key), ..page.clone() };
+            let client = &client;
+            async move { self.deliver(client, channel, &page).await }
+        });
+        futures::future::join_all(posts).await;
+    }
+
+    fn client(&self) -> Option<reqwest::Client> {
+        let built = reqwest::Client::builder()
+            .timeout(self.config.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build();
+        built.inspect_err(|refused| error!("notifier: no HTTP client: {refused}; nobody will be paged")).ok()
     }
 
     fn channels(&self) -> Vec<ChannelDoc> {

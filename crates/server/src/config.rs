@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serinus_llm::{ApiKey, ProviderDefaults};
+use serinus_loops::{LangfuseAccess, PromptLayerAccess};
 
 /// The port that every surface shares.
 pub const DEFAULT_PORT: u16 = 7171;
@@ -22,6 +23,7 @@ const CLOCK_FACTOR_MAX: f64 = 500_000.0;
 #[command(after_help = "Examples:
   OPENAI_API_KEY=... serinus serve
   serinus serve --port 8080 --data /var/lib/serinus
+  serinus serve --database-url postgres://serinus@db/serinus    # any number of nodes, each with its own --data
   serinus serve --provider vllm=http://gpu-1:8000/v1        # its key, if any, in VLLM_API_KEY")]
 pub struct ServeArgs {
     /// Address to listen on; any but loopback asks for tokens
@@ -36,12 +38,12 @@ pub struct ServeArgs {
     /// Origins of browsers that may evaluate flags (CORS)
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub origins: Vec<String>,
+    /// A PostgreSQL that any number of nodes share, as in postgres://serinus@db/serinus; SQLite in the data directory when not given
+    #[arg(long, env = "SERINUS_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
     /// Run the clock this many times as fast as the wall: for rehearsals and demos
     #[arg(long, default_value_t = 1.0)]
     pub clock_factor: f64,
-    /// The environment's name
-    #[arg(long, default_value = "production")]
-    pub environment: String,
 }
 
 /// A provider to be reached.
@@ -62,18 +64,24 @@ pub struct ProviderSetting {
 pub struct Config {
     /// Where everything is kept.
     pub data: PathBuf,
+    /// The database that nodes share; none for files in the data directory.
+    pub database_url: Option<String>,
     /// Where it listens.
     pub address: SocketAddr,
     /// Whom it may call.
     pub providers: Vec<ProviderSetting>,
     /// Signing secrets of channels by name.
     pub secrets: HashMap<String, String>,
+    /// Access to Langfuse, where prompts may be copied from.
+    pub langfuse: Option<LangfuseAccess>,
+    /// Access to PromptLayer.
+    pub promptlayer: Option<PromptLayerAccess>,
     /// Origins that may evaluate flags.
     pub origins: Vec<String>,
     /// How fast the clock runs.
     pub clock_factor: f64,
-    /// The environment's name.
-    pub environment: String,
+    /// This node's name among those that share a database, kept in the data directory.
+    pub node: String,
     /// The administrator's token, kept in the data directory.
     pub admin_token: String,
     /// The key of unit pseudonyms, kept in the data directory.
@@ -105,11 +113,14 @@ impl Config {
         };
         Ok(Self {
             address: SocketAddr::new(args.bind, args.port),
+            database_url: args.database_url.clone(),
             providers: providers(&args.providers, environment)?,
             secrets: environment.iter().filter_map(secret).collect(),
+            langfuse: langfuse(environment),
+            promptlayer: promptlayer(environment),
             origins: args.origins.clone(),
             clock_factor: args.clock_factor,
-            environment: args.environment.clone(),
+            node: secret_file(&data.join("node.name"), || format!("node-{:08x}", rand::random::<u32>()))?,
             admin_token,
             pseudonym_key: key_bytes(&pseudonym).with_context(|| {
                 format!(
@@ -131,6 +142,29 @@ pub fn default_data(environment: &HashMap<String, String>) -> anyhow::Result<Pat
         Some(home) => Ok(Path::new(home).join(".local/share/serinus")),
         None => bail!("no data directory: HOME is not set, so say --data DIR"),
     }
+}
+
+/// A value of the environment that says something.
+fn given(environment: &HashMap<String, String>, name: &str) -> Option<String> {
+    environment.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// The names are Langfuse's own; older clients read LANGFUSE_HOST.
+fn langfuse(environment: &HashMap<String, String>) -> Option<LangfuseAccess> {
+    let base_url = given(environment, "LANGFUSE_BASE_URL").or_else(|| given(environment, "LANGFUSE_HOST"));
+    Some(LangfuseAccess {
+        base_url: base_url.unwrap_or_else(|| "https://cloud.langfuse.com".to_owned()),
+        public_key: given(environment, "LANGFUSE_PUBLIC_KEY")?,
+        secret_key: given(environment, "LANGFUSE_SECRET_KEY")?,
+    })
+}
+
+fn promptlayer(environment: &HashMap<String, String>) -> Option<PromptLayerAccess> {
+    let base_url = given(environment, "PROMPTLAYER_BASE_URL");
+    Some(PromptLayerAccess {
+        base_url: base_url.unwrap_or_else(|| "https://api.promptlayer.com".to_owned()),
+        api_key: given(environment, "PROMPTLAYER_API_KEY")?,
+    })
 }
 
 fn providers(

@@ -1,6 +1,6 @@
 //! Shares, spans, money and margins as people write them: `5%`, `1h`, `20 USD`, `1.25x`, `2pt`. Knows nothing of rollouts.
 
-use serinus_domain::units::{MicroUsd, Millis, PPM_WHOLE, Share};
+use serinus_domain::units::{MicroUsd, Millis, PPM_WHOLE, Share, Timestamp};
 
 /// A share: `5%`, `0.5%`, or a fraction below 1.
 pub fn share(text: &str) -> Result<Share, String> {
@@ -76,22 +76,7 @@ pub fn worse(text: &str) -> Result<Worse, String> {
 
 /// A moment as `2026-11-24 03:12:09`, in UTC.
 pub fn moment(us: i64) -> String {
-    let seconds = us.div_euclid(1_000_000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
-}
-
-/// The date of a day since 1970 (Howard Hinnant's days-to-civil algorithm).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day_of_year - (153 * shifted + 2) / 5 + 1)
+    Timestamp(us).to_rfc3339().replace('T', " ").trim_end_matches('Z').to_owned()
 }
 
 /// The word nearest to `word`, if one is near.
@@ -148,6 +133,14 @@ mod tests {
         ] {
             assert_eq!(moment(seconds * 1_000_000), text);
         }
+    }
+
+    #[test]
+    fn days_begin_at_midnight() {
+        for (text, seconds) in [("1970-01-01", 0), ("2000-02-29", 951_782_400), ("2026-11-24", 1_795_478_400)] {
+            assert_eq!(day(text), Ok(seconds * 1_000_000), "{text}");
+        }
+        assert!(day("2026-02-30").is_err() && day("yesterday").is_err());
     }
 
     #[test]

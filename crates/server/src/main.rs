@@ -3,8 +3,10 @@
 mod cli;
 mod config;
 mod demo;
+mod environments;
 mod human;
 mod linger;
+mod node;
 mod serve;
 
 use std::{collections::HashMap, process::ExitCode};
@@ -12,7 +14,7 @@ use std::{collections::HashMap, process::ExitCode};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use cli::{Cli, Command, Refusal};
+use cli::{Cli, Command, Refusal, Waiting};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -28,6 +30,10 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli, &environment)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
+            if let Some(waiting) = error.downcast_ref::<Waiting>() {
+                waiting.print();
+                return ExitCode::SUCCESS;
+            }
             eprintln!("serinus: {error:#}");
             // Refusals that a person can mend are told from failures.
             ExitCode::from(if error.downcast_ref::<Refusal>().is_some() { 1 } else { 70 })

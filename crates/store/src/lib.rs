@@ -4,17 +4,21 @@
 mod filter;
 mod follow;
 mod memory;
+mod postgres;
 mod reports;
 mod seams;
 mod settle;
+mod sql;
 mod sqlite;
 
-pub use follow::{Active, FollowError, Live};
+pub use follow::{Active, FollowError, Live, Node};
 pub use memory::MemoryStore;
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use reports::ReportBoard;
+use seams::erased;
 pub use seams::{
-    AppendError, Appended, Blobs, Failure, Head, InteractionFilter, InteractionView, JudgeJob, Log,
-    LogReader, NewRecord, NodeReport, Nodes, Outbox, PinLife, PinWrite, Pins, Records, SharedStore, Store,
-    Token, Tokens,
+    AppendError, Appended, Blobs, Desk, Failure, Head, InteractionFilter, InteractionView, JudgeJob, Log,
+    LogReader, NewRecord, NodeReport, Nodes, Outbox, Paper, PinLife, PinWrite, Pins, Records, SharedStore,
+    Store, Token, Tokens, Usage, Usages,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};

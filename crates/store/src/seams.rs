@@ -83,6 +83,12 @@ pub trait Blobs: Send + Sync {
     async fn erase(&self, digest: &Digest) -> Result<bool, Failure>;
 }
 
+/// What is told to whoever stores bytes again that had to go.
+pub(crate) fn erased(digest: &Digest) -> Failure {
+    let reason = format!("content {} was redacted and cannot be stored again: change it", digest.short());
+    Failure { what: "store a blob", reason, retryable: false }
+}
+
 /// A paper: something that people work on before, or beside, the log: a proposal, a person, an environment's existence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Paper {

@@ -9,6 +9,7 @@
 )]
 
 mod api;
+mod postgres;
 mod provider;
 mod reply;
 mod serinus;
@@ -17,6 +18,7 @@ mod traffic;
 mod webhooks;
 
 pub use api::{Answer, Api};
+pub use postgres::Postgres;
 pub use provider::{Call, ScriptedProvider};
 pub use reply::Reply;
 pub use serinus::{Launch, Printed, Serinus};

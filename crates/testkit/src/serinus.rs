@@ -166,7 +166,17 @@ impl Serinus {
 
     /// Runs a command of its command line, which finds it by its data directory.
     pub async fn cli(&self, args: &[&str]) -> Printed {
+        self.run(self.launch.command(), args).await
+    }
+
+    /// Runs a command as whoever's token this is.
+    pub async fn cli_as(&self, token: &str, args: &[&str]) -> Printed {
         let mut command = self.launch.command();
+        command.env("SERINUS_TOKEN", token);
+        self.run(command, args).await
+    }
+
+    async fn run(&self, mut command: Command, args: &[&str]) -> Printed {
         let out =
             command.args(args).env("SERINUS_DATA", self.data()).output().await.expect("the binary runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");

@@ -1,6 +1,7 @@
 // Every request that the dashboard makes, typed by the OpenAPI document. Refuses to interpret an answer.
 
 import createClient from "openapi-fetch";
+import { environment, HOME } from "./environment";
 import type { News } from "./live";
 import type { InteractionFilter } from "./model";
 import { unwrap } from "./problem";
@@ -8,6 +9,14 @@ import type { Resource } from "./resource";
 import type { paths } from "./schema";
 
 const client = createClient<paths>({ baseUrl: window.location.origin });
+
+client.use({
+  onRequest({ request }) {
+    if (environment() !== HOME) request.headers.set("Serinus-Environment", environment());
+    request.headers.set("Serinus-Client", "dashboard");
+    return request;
+  },
+});
 
 type Answer<T> = Promise<{ data?: T; error?: unknown; response: Response }>;
 

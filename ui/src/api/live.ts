@@ -1,6 +1,8 @@
 // The server's news: which rollouts changed, over one event stream, or by asking every second while that is away.
 // Refuses to carry data; whoever is concerned reads it again.
 
+import { environment, HOME } from "./environment";
+
 export type News =
   | { kind: "revision"; rollouts: readonly string[] }
   | { kind: "report"; rollout: string }
@@ -47,7 +49,9 @@ export function startLive(): void {
 }
 
 function open(): void {
-  source = new EventSource("/api/v1/stream");
+  // An event stream carries no header of ours: the environment stands in the address.
+  const where = environment() === HOME ? "" : `?environment=${encodeURIComponent(environment())}`;
+  source = new EventSource(`/api/v1/stream${where}`);
   source.addEventListener("open", () => turn("live"));
   source.addEventListener("revision", (event) => {
     announce({ kind: "revision", rollouts: rolloutsOf(event) });

@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes what is described true, as one revision. Describing what is there changes nothing. */
+        post: operations["files_apply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/artifacts": {
         parameters: {
             query?: never;
@@ -16,6 +33,57 @@ export interface paths {
         put?: never;
         /** Publishes a version. The same content with the same needs is the same version. */
         post: operations["artifacts_publish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Copies a prompt from another platform and publishes it with its source. */
+        post: operations["artifacts_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/render": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Renders a version, or a content that is not published, with sample variables. */
+        post: operations["artifacts_render"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every version that was copied from another platform, with whether its source still says the same. */
+        get: operations["artifacts_sources"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -39,6 +107,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/artifacts/{kind}/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The difference of any two versions. */
+        get: operations["artifacts_diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{kind}/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Moves a label to a version. */
+        put: operations["artifacts_label"];
+        post?: never;
+        /** Takes a label off its series. */
+        delete: operations["artifacts_unlabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/artifacts/{kind}/{name}/{version}": {
         parameters: {
             query?: never;
@@ -50,6 +153,43 @@ export interface paths {
         get: operations["artifacts_version"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{kind}/{name}/{version}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts a version away, or takes it back: no new bundle may use it, what uses it already goes on. */
+        post: operations["artifacts_archive"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{kind}/{name}/{version}/redact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Removes a version's content for good, and of every version that has the same. Refused while a feature, a running rollout or a
+         *     judge uses one of them. Asked again it erases again, should the first time have been cut short.
+         */
+        post: operations["artifacts_redact"];
         delete?: never;
         options?: never;
         head?: never;
@@ -90,6 +230,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the clients that follow, and those that did. */
+        get: operations["clients_clients"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every environment. */
+        get: operations["environments_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/copy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Copies features, flags, segments and versions from another environment, as one revision that cites it. */
+        post: operations["environments_copy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compares features, flags, segments and versions of two environments. */
+        get: operations["environments_differences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an environment. */
+        get: operations["environments_get"];
+        /** Makes an environment, or changes the rules of the one that is asked. */
+        put: operations["environments_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/experiments": {
         parameters: {
             query?: never;
@@ -101,6 +327,23 @@ export interface paths {
         put?: never;
         /** Starts an experiment: a rollout that begins, and ends unless its stages say otherwise, with both arms at half. */
         post: operations["rollouts_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Describes what is there, in the form that `plan` and `apply` take. Addresses of channels and lists of people stay behind. */
+        get: operations["files_export"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -135,6 +378,23 @@ export interface paths {
         get: operations["features_get"];
         /** Creates or changes a feature. The same declaration again changes nothing. */
         put: operations["features_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/features/{key}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what a feature has served, with what is known to be good. */
+        get: operations["features_history"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -211,6 +471,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Streams the log. Each event's id is a revision's number; its data is lines: of `revision` the stored form, verbatim, of
+         *     `snapshot` all documents; each further line is a blob, verbatim.
+         */
+        get: operations["clients_follow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/follow/ack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a client's word. It is kept in memory and seen in `/clients`. */
+        post: operations["clients_ack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interactions": {
         parameters: {
             query?: never;
@@ -279,6 +576,197 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every person. */
+        get: operations["people_list"];
+        put?: never;
+        /** Adds a person and makes the link that they sign in with. The first one ends the open access from this machine. */
+        post: operations["people_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/people/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a person. */
+        get: operations["people_get"];
+        /** Changes a person; what is left out stays. */
+        put: operations["people_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/people/{id}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new sign-in link and revokes the old ones, with every browser that is signed in by them. */
+        post: operations["people_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what it takes to be as described; changes nothing. */
+        post: operations["files_plan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists proposals, latest first. */
+        get: operations["proposals_list"];
+        put?: never;
+        /** Proposes new versions and the rollout that brings them into use, as one change. */
+        post: operations["proposals_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a proposal, with what changed under it since it was made. */
+        get: operations["proposals_get"];
+        /** Edits a draft or an open proposal. */
+        put: operations["proposals_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals/{id}/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Applies an open proposal that has its approvals; in an environment that is not protected it takes none. */
+        post: operations["proposals_apply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves a proposal. With enough approvals it is applied at once, unless it is held. */
+        post: operations["proposals_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals/{id}/comment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Comments on a proposal. */
+        post: operations["proposals_comment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals/{id}/submit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hands a draft in for review. */
+        post: operations["proposals_submit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/proposals/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a proposal back. */
+        post: operations["proposals_withdraw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/revisions": {
         parameters: {
             query?: never;
@@ -286,8 +774,42 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists revisions, latest first. */
+        /** Lists revisions, latest first; or exports them, oldest first. */
         get: operations["revisions_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/revisions/replay-decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Makes every automated decision again from its revision alone. */
+        get: operations["revisions_replay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/revisions/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Computes the whole chain of digests again from the stored bytes, and the snapshot from the log. */
+        get: operations["revisions_verify"];
         put?: never;
         post?: never;
         delete?: never;
@@ -307,6 +829,40 @@ export interface paths {
         get: operations["revisions_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/revisions/{number}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what a revision changed, document by document. */
+        get: operations["revisions_differences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/revisions/{number}/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a revision back, forward: each document that it changed goes back to what it was, if nobody changed it since. */
+        post: operations["revisions_revert"];
         delete?: never;
         options?: never;
         head?: never;
@@ -486,6 +1042,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/snapshot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers all documents and the blobs that they need at once, as the stream's `snapshot` event does. */
+        get: operations["clients_snapshot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stream": {
         parameters: {
             query?: never;
@@ -547,6 +1120,18 @@ export interface components {
          * @enum {string}
          */
         Access: "open" | "administrator" | "token";
+        /** @description A client's word on how far it is. */
+        Acknowledgement: {
+            /** @description Which client, as it named itself when it began to follow. */
+            client: string;
+            /** @description Why nothing later. */
+            refusal?: string | null;
+            /**
+             * Format: int64
+             * @description What it evaluates by.
+             */
+            revision: number;
+        };
         /** @description What is to happen to a rollout. */
         Action: {
             /** @enum {string} */
@@ -584,10 +1169,68 @@ export interface components {
              * @description Real time from the append to this word, in milliseconds.
              */
             after_ms: number;
+            /** @description Applications that evaluate by themselves. */
+            clients: components["schemas"]["ClientCount"];
             /** @description Nodes that do not serve it yet. */
             laggards: string[];
             /** @description Nodes that report. */
             nodes: number;
+        };
+        /** @description What applying came to. */
+        Applied: {
+            activation?: components["schemas"]["Activation"] | null;
+            /** @description How many things were as described already. */
+            kept: number;
+            /**
+             * Format: int64
+             * @description The revision; none where nothing had to change.
+             */
+            revision?: number | null;
+            /** @description What was done. */
+            steps: components["schemas"]["PlanStep"][];
+        };
+        /** @description A description to make true. */
+        ApplyBody: {
+            /**
+             * Format: int64
+             * @description The head that it was made against, so that a refusal can name what changed.
+             */
+            base?: number | null;
+            /** @description The commit that the files are of. */
+            commit?: string | null;
+            /** @description What the files describe. */
+            desired: Record<string, never>;
+            /** @description The digest of the plan that was looked at: something else is then refused. */
+            digest?: string | null;
+            /** @description Why. */
+            message?: string;
+        };
+        /**
+         * @description What counts as an approval.
+         * @enum {string}
+         */
+        ApprovalBy: "person" | "git";
+        /** @description One person's agreement. */
+        ApprovalView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description Who. */
+            person: string;
+        };
+        /** @description An approval of exactly what the digest names. */
+        ApproveBody: {
+            /** @description The digest of what was looked at. */
+            digest: string;
+            /** @description Whether it is to be applied later, by a command of its own. */
+            hold?: boolean;
+        };
+        /** @description Whether to put a version away. */
+        ArchiveBody: {
+            /** @description True puts it away, false takes it back. */
+            archived: boolean;
         };
         /**
          * @description An arm of a rollout.
@@ -715,12 +1358,57 @@ export interface components {
         };
         /** @description A version with its content. */
         ArtifactView: components["schemas"]["VersionView"] & {
-            /** @description Its content, in the shape of its kind. */
+            /** @description Its content, in the shape of its kind; null where it was redacted. */
             content: Record<string, never>;
-            /** @description A layer's name, or `rubric`. */
+            /**
+             * Format: int64
+             * @description Where the model's price is known: what these tokens cost in a thousand calls.
+             */
+            cost_per_1000_calls_micro_usd?: number | null;
+            /** @description The model that was counted and priced for. */
+            counted_for?: string | null;
+            /** @description A layer's name, or `rubric`, `taxonomy`, `dataset`. */
             kind: string;
             /** @description The series. */
             name: string;
+            tokens?: components["schemas"]["TokenCount"] | null;
+            /** @description Bundles that it is or was a part of. */
+            usage: components["schemas"]["UsageView"][];
+        };
+        /** @description A revision with what differs. */
+        AuditEntry: components["schemas"]["ProvenanceView"] & {
+            /** @description Who. */
+            actor: string;
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description By whom or what. */
+            cause_kind: components["schemas"]["CauseKind"];
+            /** @description What changed. */
+            changes: components["schemas"]["ChangeDiff"][];
+            /** @description Its digest. */
+            digest: string;
+            /** @description Why. */
+            message: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            number: number;
+            /** @description The digest of the revision before it. */
+            parent: string;
+        };
+        /** @description A place where the log does not hold together. */
+        BrokenLink: {
+            /**
+             * Format: int64
+             * @description After which revision.
+             */
+            after: number;
+            /** @description What is wrong. */
+            reason: string;
         };
         /**
          * @description What is randomised and analysed.
@@ -786,6 +1474,15 @@ export interface components {
             put?: components["schemas"]["PutShape"] | null;
             retire?: components["schemas"]["RetireShape"] | null;
         };
+        /** @description What became of a document. */
+        ChangeDiff: {
+            /** @description To which document. */
+            key: string;
+            /** @description What was done. */
+            op: components["schemas"]["ChangeOp"];
+            /** @description Where it differs. */
+            paths: components["schemas"]["PathDifference"][];
+        };
         /**
          * @description What was done to a document.
          * @enum {string}
@@ -797,6 +1494,19 @@ export interface components {
             key: string;
             /** @description What was done. */
             op: components["schemas"]["ChangeOp"];
+        };
+        /** @description What a change of a version came to. */
+        Changed: {
+            activation?: components["schemas"]["Activation"] | null;
+            /** @description Whether it changed anything. */
+            changed: boolean;
+            /** @description The versions that it is about. */
+            references: string[];
+            /**
+             * Format: int64
+             * @description The revision that did.
+             */
+            revision?: number | null;
         };
         /** @description A signed webhook as it is declared. */
         ChannelBody: {
@@ -819,6 +1529,44 @@ export interface components {
             /** @description The name of its signing secret. */
             secret_name: string;
         };
+        /** @description Applications that follow the log, as far as they gave a name. */
+        ClientCount: {
+            /** @description Of those, how many evaluate by the revision or a later one, as they have said by now. */
+            active: number;
+            /** @description Those that are connected to this node. */
+            connected: number;
+        };
+        /** @description Every client that this process knows. */
+        ClientList: {
+            /** @description In the order of their names. */
+            clients: components["schemas"]["ClientView"][];
+            /** @description Streams that are open, of clients without a name as well. */
+            connected: number;
+            /**
+             * Format: int64
+             * @description The log's head.
+             */
+            head: number;
+        };
+        /** @description A client. */
+        ClientView: {
+            /** @description Its name. */
+            client: string;
+            /** @description Whether it follows now. */
+            connected: boolean;
+            /** @description Why nothing later. */
+            refusal?: string | null;
+            /**
+             * Format: int64
+             * @description What it evaluates by, as it last said.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it last came or said something.
+             */
+            seen_at: number;
+        };
         /**
          * @description How long a unit is watched before its outcome counts.
          * @enum {string}
@@ -838,6 +1586,23 @@ export interface components {
              * @description Its weight among the clocks.
              */
             weight: number;
+        };
+        /** @description What somebody thinks. */
+        CommentBody: {
+            /** @description In their words. */
+            text: string;
+        };
+        /** @description What somebody said. */
+        CommentView: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description What. */
+            text: string;
+            /** @description Who. */
+            who: string;
         };
         /** @description A condition over the attributes of a context. A missing attribute meets no comparison. */
         Condition: "always" | {
@@ -895,6 +1660,106 @@ export interface components {
                 low: number;
             };
         } | {
+            /** @description The attribute is a number at or below this. */
+            at_most: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /**
+                 * Format: double
+                 * @description The bound, which belongs to it.
+                 */
+                than: number;
+            };
+        } | {
+            /** @description The attribute is a number at or above this. */
+            at_least: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /**
+                 * Format: double
+                 * @description The bound, which belongs to it.
+                 */
+                than: number;
+            };
+        } | {
+            /** @description The attribute's text begins with one of these. */
+            starts_with: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /** @description What it may begin with. */
+                values: string[];
+            };
+        } | {
+            /** @description The attribute's text ends with one of these. */
+            ends_with: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /** @description What it may end with. */
+                values: string[];
+            };
+        } | {
+            /** @description The attribute's text contains one of these; of a list attribute, it has one of these as an element. */
+            contains: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /** @description What it may contain. */
+                values: string[];
+            };
+        } | {
+            /** @description A pattern finds itself in the attribute's text. */
+            matches: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /** @description The pattern, in the syntax of Rust's `regex` crate, whose time is linear in the text. */
+                pattern: string;
+            };
+        } | {
+            /**
+             * @description The attribute is a semantic version that compares so with `version` (semver.org, precedence of 2.0.0; a leading `v` and missing
+             *     parts are taken).
+             */
+            semver: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /** @description How. */
+                op: components["schemas"]["Comparison"];
+                /** @description What with. */
+                version: string;
+            };
+        } | {
+            /** @description The attribute is a time before this: RFC 3339 text or a number of milliseconds since the epoch. */
+            before: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /** @description The time, RFC 3339. */
+                time: string;
+            };
+        } | {
+            /** @description The attribute is a time after this. */
+            after: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /** @description The time, RFC 3339. */
+                time: string;
+            };
+        } | {
+            /** @description The attribute is an address in one of these networks. */
+            in_network: {
+                /** @description The attribute's name. */
+                attribute: string;
+                /** @description Networks as `10.0.0.0/8` or `2001:db8::/32`. */
+                networks: string[];
+            };
+        } | {
+            /** @description The attribute is given and not null. */
+            present: {
+                /** @description The attribute's name. */
+                attribute: string;
+            };
+        } | {
+            /** @description The context belongs to this segment. */
+            segment: components["schemas"]["SegmentName"];
+        } | {
             /** @description All of these; of none, everybody. */
             and: components["schemas"]["Condition"][];
         } | {
@@ -903,6 +1768,63 @@ export interface components {
         } | {
             /** @description Not this. */
             not: components["schemas"]["Condition"];
+        };
+        /** @description Something that changed under a proposal. */
+        ConflictView: {
+            /** @description Which document. */
+            key: string;
+            /** @description What is in the way. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description The revision that put it as it is now.
+             */
+            revision: number;
+        };
+        /** @description Where a copy is from. */
+        CopiedFrom: {
+            /** @description That revision's digest. */
+            digest: string;
+            /** @description Which environment. */
+            environment: string;
+            /**
+             * Format: int64
+             * @description Its revision.
+             */
+            revision: number;
+        };
+        /** @description What to copy. */
+        CopyBody: {
+            /** @description Only say what would happen. */
+            dry_run?: boolean;
+            /** @description From which environment. */
+            from: string;
+            /** @description `feature/support`, `flag/x`, `segment/y`, `system_prompt/support@3`, or a feature's or flag's bare key. */
+            subjects: string[];
+            /** @description To which: the one that is asked, which is meant where not given. */
+            to?: string | null;
+        };
+        /** @description What copying came to. */
+        CopyView: {
+            activation?: components["schemas"]["Activation"] | null;
+            /** @description From which environment. */
+            from: string;
+            /**
+             * Format: int64
+             * @description At which of its revisions.
+             */
+            from_revision: number;
+            /** @description How many things were alike already. */
+            kept: number;
+            /**
+             * Format: int64
+             * @description The revision; none for a dry run, or where nothing had to change.
+             */
+            revision?: number | null;
+            /** @description What changes. */
+            steps: components["schemas"]["PlanStep"][];
+            /** @description To which environment. */
+            to: string;
         };
         /** @description What the controller decided. */
         Decided: {
@@ -929,6 +1851,33 @@ export interface components {
             /** @description Where the rollout was. */
             state_before: Record<string, never>;
         };
+        /**
+         * @description How contents are compared.
+         * @enum {string}
+         */
+        DiffForm: "text" | "json";
+        /** @description What two versions do not have in common. */
+        DiffView: {
+            /** @description How they are compared. */
+            form: components["schemas"]["DiffForm"];
+            /** @description The one that it was. */
+            from: string;
+            /** @description Of a text: its lines in order, changed or not. */
+            lines: components["schemas"]["LineChange"][];
+            /** @description Members that differ. */
+            paths: components["schemas"]["PathChange"][];
+            /** @description The one that it is. */
+            to: string;
+            /** @description Words that came. */
+            words_added: number;
+            /** @description Words that went. */
+            words_removed: number;
+        };
+        /**
+         * @description What became of a part.
+         * @enum {string}
+         */
+        DiffWord: "same" | "add" | "remove" | "change";
         /** @description The difference of the arms on one metric, in its own unit, candidate minus control. */
         Effect: {
             /**
@@ -966,6 +1915,62 @@ export interface components {
              * @description Upper end of its confidence sequence.
              */
             upper: number;
+        };
+        /** @description What two environments do not have alike. */
+        EnvironmentDiff: {
+            /** @description In the order of their keys. */
+            differences: components["schemas"]["EnvironmentDifference"][];
+            /** @description The one. */
+            from: string;
+            /** @description The other. */
+            to: string;
+        };
+        /** @description A document that two environments do not have alike. */
+        EnvironmentDifference: {
+            /** @description Its key. */
+            key: string;
+            /** @description Where it differs; versions are compared by their contents. */
+            paths: components["schemas"]["PathDifference"][];
+        };
+        /** @description Every environment. */
+        EnvironmentList: {
+            /** @description In the order of their keys. */
+            environments: components["schemas"]["EnvironmentView"][];
+        };
+        /** @description An environment's rules; what is left out stays. */
+        EnvironmentRules: {
+            /**
+             * Format: int32
+             * @description How many approvals it takes.
+             */
+            approvals_min?: number | null;
+            approve?: components["schemas"]["ApprovalBy"] | null;
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description Whether a change waits for a person other than its author. Rollback, kill and hold never wait. */
+            protected?: boolean | null;
+        };
+        /** @description An environment. */
+        EnvironmentView: {
+            activation?: components["schemas"]["Activation"] | null;
+            /**
+             * Format: int32
+             * @description How many approvals it takes.
+             */
+            approvals_min: number;
+            /** @description What counts as one. */
+            approve: components["schemas"]["ApprovalBy"];
+            /** @description What it is for. */
+            description: string;
+            /** @description Its key. */
+            key: string;
+            /** @description Whether a change waits for a person other than its author. */
+            protected: boolean;
+            /**
+             * Format: int64
+             * @description The head of its log, as this node serves it.
+             */
+            revision: number;
         };
         /** @description Everything that a decision looks at. */
         Evidence: {
@@ -1084,6 +2089,11 @@ export interface components {
                     [key: string]: string;
                 };
             };
+        };
+        /** @description What a feature has served. */
+        FeatureHistory: {
+            /** @description Latest first; those that were never served outside a rollout come last. */
+            combinations: components["schemas"]["PastBundle"][];
         };
         /** @description Every feature. */
         FeatureList: {
@@ -1327,6 +2337,46 @@ export interface components {
          * @enum {string}
          */
         HoldReason: "operator" | "evidence" | "guardrail" | "sample_ratio" | "common_cause" | "deadline" | "measurement";
+        /** @description What to import. */
+        ImportBody: {
+            /** @description The series here; of the same name where not said. */
+            as?: string | null;
+            /**
+             * @description What it becomes here: `system_prompt` or `prompt_template`.
+             * @example system_prompt
+             */
+            kind: string;
+            /** @description Or the label that points to one; `production` where neither is said. */
+            label?: string | null;
+            /** @description Labels that move to the version with the same revision. */
+            labels?: string[];
+            /** @description Why. */
+            message?: string;
+            /** @description The prompt's name there. */
+            name: string;
+            /** @description Whether the content may hold what looks like personal data. */
+            personal_data?: components["schemas"]["PersonalData"];
+            /**
+             * @description `langfuse` or `promptlayer`.
+             * @example langfuse
+             */
+            platform: string;
+            /**
+             * Format: int32
+             * @description Its version there.
+             */
+            version?: number | null;
+        };
+        /** @description What an import came to. */
+        Imported: components["schemas"]["Published"] & {
+            /** @description What the platform has and has no place here. */
+            not_carried: string[];
+            /**
+             * Format: int32
+             * @description The version there.
+             */
+            source_version: number;
+        };
         /** @description Interactions, latest first. */
         InteractionList: {
             /** @description Latest first. */
@@ -1470,6 +2520,54 @@ export interface components {
             /** @description True turns it off, false on again. */
             killed: boolean;
         };
+        /** @description Where a label goes. */
+        LabelBody: {
+            /**
+             * Format: int32
+             * @description The version that it points to from now on.
+             */
+            version: number;
+        };
+        /** @description A document that stays. */
+        LeftAlone: {
+            /** @description Which. */
+            key: string;
+            /** @description Why. */
+            reason: string;
+        };
+        /** @description A line. */
+        LineChange: {
+            /** @description As it is. */
+            after?: string | null;
+            /** @description As it was. */
+            before?: string | null;
+            /** @description What became of it. */
+            op: components["schemas"]["DiffWord"];
+            /** @description Of a changed line: its words. */
+            words?: components["schemas"]["WordChange"][];
+        };
+        /** @description When a new link ends. */
+        LinkBody: {
+            /**
+             * Format: int64
+             * @description How long it lasts; for ever where not given.
+             */
+            expires_in_ms?: number | null;
+        };
+        /** @description A way in that was just made. */
+        LinkMade: {
+            /**
+             * Format: int64
+             * @description When it ends.
+             */
+            expires_at?: number | null;
+            /** @description Where a browser signs in with it, from the server's address. */
+            path: string;
+            /** @description Whose. */
+            person: components["schemas"]["PersonView"];
+            /** @description What they send, or sign in with. Shown this once. */
+            secret: string;
+        };
         /**
          * @description A built-in metric.
          * @enum {string}
@@ -1506,6 +2604,37 @@ export interface components {
             /** @description What it is about. */
             subject: string;
         };
+        /** @description A version to publish with the rollout that brings it into use. */
+        NewLayer: {
+            /** @description The content, in the shape of its kind. */
+            content: Record<string, never>;
+            /** @description Of which feature. */
+            feature: string;
+            /** @description Which layer. */
+            layer: string;
+            /** @description The series; the one that the feature serves where not given. */
+            name?: string | null;
+            /** @description Its needs. */
+            requires?: components["schemas"]["Requirement"][];
+        };
+        /** @description A person to add. */
+        NewPerson: {
+            /** @description Their address. It never enters the log. */
+            email?: string | null;
+            /**
+             * Format: int64
+             * @description How long the sign-in link lasts; for ever where not given.
+             */
+            expires_in_ms?: number | null;
+            /** @description The handle that revisions name them by. */
+            id: string;
+            /** @description As others call them; the handle where not given. */
+            name?: string | null;
+            /** @description What they may do, by environment. */
+            roles?: {
+                [key: string]: components["schemas"]["Role"];
+            } | null;
+        };
         /** @description Every node. */
         NodeList: {
             /**
@@ -1532,6 +2661,11 @@ export interface components {
              * @description What it serves.
              */
             revision: number;
+            /**
+             * Format: int64
+             * @description When it last said so; one that has been silent for long is gone, not lagging.
+             */
+            seen_at: number;
         };
         /** @description What a killed feature answers. */
         OffAnswer: {
@@ -1543,12 +2677,43 @@ export interface components {
             /** @enum {string} */
             type: "control";
         };
+        /** @description A decision that comes out otherwise when it is made again. */
+        Otherwise: {
+            /** @description What is decided now; absent where the revision does not hold the rollout. */
+            recomputed?: Record<string, never> | null;
+            /** @description What was decided then. */
+            recorded: Record<string, never>;
+            /**
+             * Format: int64
+             * @description In which revision.
+             */
+            revision: number;
+            /** @description Of which rollout. */
+            rollout: string;
+        };
         /** @description How a call ended. */
         Outcome: {
             /** @description Of an error: a stable code. */
             code?: string | null;
             /** @description `ok`, `error` or `cancelled`. */
             type: string;
+        };
+        /** @description A change that was made past the files. */
+        Outside: {
+            /** @description Who. */
+            actor: string;
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description Why. */
+            message: string;
+            /**
+             * Format: int64
+             * @description By which revision.
+             */
+            revision: number;
         };
         /** @description One page's worth. */
         Overview: {
@@ -1621,11 +2786,139 @@ export interface components {
              */
             weight: number;
         };
+        /** @description A combination that a feature has had. */
+        PastBundle: {
+            /** @description Whether it is what the feature serves outside a rollout now. */
+            current: boolean;
+            /**
+             * Format: int64
+             * @description When it last became what the feature serves outside a rollout.
+             */
+            current_since?: number | null;
+            /** @description Its fingerprint. */
+            fingerprint: string;
+            /** @description One version per layer. */
+            layers: {
+                [key: string]: string;
+            };
+            /** @description What proves it, as a sentence. */
+            proof?: string | null;
+            /** @description Whether anybody may roll back to it. */
+            proven: boolean;
+            /** @description Versions of it whose content was removed, so that it cannot be served again. */
+            redacted?: string[];
+            /**
+             * Format: int64
+             * @description How often it was served.
+             */
+            served: number;
+            /**
+             * Format: int64
+             * @description When it was served last, as far as nodes have told.
+             */
+            served_last_at?: number | null;
+        };
+        /** @description A member of a content. */
+        PathChange: {
+            /** @description As it is. */
+            after?: Record<string, never> | null;
+            /** @description As it was. */
+            before?: Record<string, never> | null;
+            /** @description What became of it. */
+            op: components["schemas"]["DiffWord"];
+            /** @description Where, as in `tools[0].function.name`. */
+            path: string;
+        };
+        /** @description A place where a document differs. */
+        PathDifference: {
+            /** @description What is there now; absent where the place is gone. */
+            after?: Record<string, never> | null;
+            /** @description What was there; absent where the place is new. */
+            before?: Record<string, never> | null;
+            /** @description Where: `rules[0].serve.variant`; empty for the whole. */
+            path: string;
+        };
+        /** @description What is to change of a person; what is left out stays. */
+        PersonEdit: {
+            /** @description Whether they are kept out. */
+            disabled?: boolean | null;
+            /** @description Their address. It never enters the log. */
+            email?: string | null;
+            /** @description As others call them. */
+            name?: string | null;
+            /** @description What they may do, by environment; in place of what they might. */
+            roles?: {
+                [key: string]: components["schemas"]["Role"];
+            } | null;
+        };
+        /** @description Every person. */
+        PersonList: {
+            /** @description In the order of their handles. */
+            people: components["schemas"]["PersonView"][];
+        };
+        /** @description A person. */
+        PersonView: {
+            /**
+             * Format: int64
+             * @description When they were added.
+             */
+            created_at: number;
+            /** @description Whether they are kept out. */
+            disabled: boolean;
+            /** @description Their address. */
+            email: string;
+            /** @description The handle that revisions name them by. */
+            id: string;
+            /** @description As others call them. */
+            name: string;
+            /** @description What they may do, by environment. */
+            roles: {
+                [key: string]: components["schemas"]["Role"];
+            };
+        };
+        /**
+         * @description Whether a content may hold what looks like personal data.
+         * @enum {string}
+         */
+        PersonalData: "refused" | "intended";
         /**
          * @description Where a rollout is.
          * @enum {string}
          */
         Phase: "draft" | "validated" | "running" | "held" | "completed" | "rolled_back" | "cancelled";
+        /** @description A description to compare with what is there. */
+        PlanBody: {
+            /** @description What the files describe. */
+            desired: Record<string, never>;
+        };
+        /** @description A step of a plan. */
+        PlanStep: {
+            /** @description What differs, a line each. */
+            detail: string[];
+            /** @description Of a text: what differs in it, as a unified diff. */
+            lines: string[];
+            outside?: components["schemas"]["Outside"] | null;
+            /** @description To which document, by its key; of a version, its reference. */
+            subject: string;
+            /** @description What it does. */
+            verb: components["schemas"]["StepVerb"];
+        };
+        /** @description What it takes to be as described. */
+        PlanView: {
+            /**
+             * Format: int64
+             * @description The head that it was made against.
+             */
+            base: number;
+            /** @description The digest of what changes. */
+            digest: string;
+            /** @description How many things are as described already. */
+            kept: number;
+            /** @description Every step that changes something. */
+            steps: components["schemas"]["PlanStep"][];
+            /** @description Documents that are there and not described: they stay as they are. */
+            unmanaged: string[];
+        };
         /** @description One moment of a metric's interval. */
         Point: {
             /**
@@ -1678,6 +2971,185 @@ export interface components {
             type: string;
             winner?: components["schemas"]["Winner"] | null;
         };
+        /** @description What is to change of a proposal; what is left out stays. */
+        ProposalEdit: {
+            /** @description Whether approval alone does not apply it. */
+            hold?: boolean | null;
+            /** @description Why. */
+            message?: string | null;
+            /** @description Whether the same change is computed again on what there is now. */
+            recompute?: boolean;
+            request?: components["schemas"]["ProposeBody"] | null;
+            /** @description Who is asked to look. */
+            reviewers?: string[] | null;
+        };
+        /** @description Proposals. */
+        ProposalList: {
+            /** @description Latest first. */
+            proposals: components["schemas"]["ProposalSummary"][];
+        };
+        /** @description A proposal in a list. */
+        ProposalSummary: {
+            /** @description How many agreed to what it says now. */
+            approvals: number;
+            /** @description Who made it. */
+            author: string;
+            /**
+             * Format: int64
+             * @description When it was made.
+             */
+            created_at: number;
+            /** @description What an approval has to name. */
+            digest: string;
+            /** @description Whether approval alone does not apply it. */
+            hold: boolean;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description Why. */
+            message: string;
+            /** @description Who was asked to look. */
+            reviewers: string[];
+            /** @description `draft`, `open`, `applied`, `withdrawn` or `void`. */
+            state: string;
+            /** @description Where it is looked at. */
+            url: string;
+        };
+        /** @description A proposal. */
+        ProposalView: {
+            activation?: components["schemas"]["Activation"] | null;
+            /** @description Who agreed to what it says now. */
+            approvals: components["schemas"]["ApprovalView"][];
+            /**
+             * Format: int32
+             * @description How many have to.
+             */
+            approvals_min: number;
+            /** @description Who made it. */
+            author: string;
+            /**
+             * Format: int64
+             * @description The head that it was made against.
+             */
+            base: number;
+            /** @description What it changes. */
+            changes: components["schemas"]["ProposedChange"][];
+            /** @description What was said. */
+            comments: components["schemas"]["CommentView"][];
+            /** @description What changed under it since it was made: it cannot be applied before its author has looked. */
+            conflicts: components["schemas"]["ConflictView"][];
+            /**
+             * Format: int64
+             * @description When it was made.
+             */
+            created_at: number;
+            /** @description What an approval has to name. */
+            digest: string;
+            /** @description Whether approval alone does not apply it. */
+            hold: boolean;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description Why. */
+            message: string;
+            /** @description Why it is void. */
+            reason?: string | null;
+            /** @description Who was asked to look. */
+            reviewers: string[];
+            /**
+             * Format: int64
+             * @description The revision that it became.
+             */
+            revision?: number | null;
+            rollout?: components["schemas"]["RolloutView"] | null;
+            /** @description `draft`, `open`, `applied`, `withdrawn` or `void`. */
+            state: string;
+            /** @description Where it is looked at. */
+            url: string;
+            /** @description New versions, and versions that a rollout brings into use, each beside what is served in its place. */
+            versions: components["schemas"]["ProposedVersion"][];
+            /** @description Whom it waits for: reviewers who have not agreed yet, `approver` for anybody who may, nobody where that is empty. */
+            waits_for: string[];
+            /** @description What its author should know; said once, where it is made. */
+            warnings?: string[];
+        };
+        /** @description A change to propose: versions and the rollout that brings them into use. */
+        ProposeBody: {
+            /** @description Whether it is not for review yet. */
+            draft?: boolean;
+            /** @description Whether approval alone does not apply it. */
+            hold?: boolean;
+            /** @description Why. */
+            message?: string;
+            /** @description Versions that are not published yet. */
+            publish?: components["schemas"]["NewLayer"][];
+            /** @description Who is asked to look. */
+            reviewers?: string[];
+            /** @description The rollout that approval starts; its change may leave out what `publish` adds. */
+            rollout: components["schemas"]["RolloutRequest"];
+        };
+        /** @description A document that a proposal changes. */
+        ProposedChange: {
+            /** @description As it would be. */
+            after?: Record<string, never> | null;
+            /** @description As it is now; of an applied proposal, as that left it. */
+            before?: Record<string, never> | null;
+            /** @description Which. */
+            key: string;
+            /** @description `create`, `change` or `retire`. */
+            verb: string;
+        };
+        /** @description A new version beside the one that is served in its place. */
+        ProposedVersion: {
+            /** @description What it says. */
+            content?: Record<string, never> | null;
+            /** @description What the one before says. */
+            content_before?: Record<string, never> | null;
+            /** @description The one before. */
+            from?: string | null;
+            /** @description The new version. */
+            reference: string;
+            /** @description Words that only the new one has. */
+            words_added: number;
+            /** @description Words that only the old one has. */
+            words_removed: number;
+        };
+        /** @description How a revision came about, as it is stored: what is not known is left out. */
+        Provenance: {
+            approval?: components["schemas"]["RevisionApproval"] | null;
+            /** @description The commit that its files were of. */
+            commit?: string | null;
+            copied?: components["schemas"]["CopiedFrom"] | null;
+            /**
+             * Format: int64
+             * @description The revision that it takes back.
+             */
+            reverts?: number | null;
+            /** @description The scheduled change that it makes. */
+            schedule?: string | null;
+            /** @description What it was sent with. */
+            via?: string | null;
+        };
+        /** @description How a revision came about, beside who and why. */
+        ProvenanceView: {
+            approval?: components["schemas"]["RevisionApproval"] | null;
+            /** @description The commit that its files were of. */
+            commit?: string | null;
+            copied?: components["schemas"]["CopiedFrom"] | null;
+            /**
+             * Format: int64
+             * @description The revision that it takes back.
+             */
+            reverts?: number | null;
+            /** @description The scheduled change that it makes. */
+            schedule?: string | null;
+            /** @description What it was sent with: the command line, the dashboard, the API, files. */
+            via?: string | null;
+        };
         /** @description A content to publish. */
         PublishBody: {
             /** @description The content, in the shape of its kind. */
@@ -1687,6 +3159,8 @@ export interface components {
              * @example system_prompt
              */
             kind: string;
+            /** @description Labels that move to the version with the same revision. */
+            labels?: string[];
             /** @description Why. */
             message?: string;
             /**
@@ -1694,6 +3168,8 @@ export interface components {
              * @example support
              */
             name: string;
+            /** @description Whether the content may hold what looks like personal data. */
+            personal_data?: components["schemas"]["PersonalData"];
             /** @description Its needs. */
             requires?: components["schemas"]["Requirement"][];
         };
@@ -1732,6 +3208,46 @@ export interface components {
          * @enum {string}
          */
         Reach: "new_sessions" | "next_turn";
+        /** @description Why a content has to go. */
+        RedactBody: {
+            /** @description For those who find it gone. */
+            reason: string;
+        };
+        /** @description What to render. */
+        RenderBody: {
+            /** @description A content that is not published. */
+            content?: Record<string, never> | null;
+            /** @description `system_prompt` or `prompt_template`. */
+            kind?: string | null;
+            /** @description The model to count tokens for, as its provider names it. */
+            model?: string | null;
+            /**
+             * @description A version; or leave it out and send `kind` and `content`.
+             * @example system_prompt/support@7
+             */
+            reference?: string | null;
+            /** @description Sample variables; of a prompt template `input` stands for the user's message. */
+            variables?: {
+                [key: string]: Record<string, never>;
+            };
+        };
+        /** @description What it came to. */
+        RenderView: {
+            /** @description What it includes. */
+            includes: string[];
+            /** @description The text that would be sent. */
+            text: string;
+            tokens?: components["schemas"]["TokenCount"] | null;
+        };
+        /** @description What deciding again came to. */
+        Replayed: {
+            /** @description Automated decisions in the log. */
+            decisions: number;
+            /** @description Those that do not. */
+            different: components["schemas"]["Otherwise"][];
+            /** @description Those that come out the same. */
+            identical: number;
+        };
         /** @description A rollout's report. */
         Report: {
             /** @description Control and candidate. */
@@ -1774,6 +3290,29 @@ export interface components {
             /** @description Where it stood. */
             key: string;
         };
+        /** @description How to take a revision back. */
+        RevertBody: {
+            /** @description Only say what would happen. */
+            dry_run?: boolean;
+        };
+        /** @description What taking back came to. */
+        Reverted: {
+            activation?: components["schemas"]["Activation"] | null;
+            /** @description Documents that go back to what they were. */
+            back: string[];
+            /** @description Documents that stay. */
+            left: components["schemas"]["LeftAlone"][];
+            /**
+             * Format: int64
+             * @description The revision that is taken back.
+             */
+            reverts: number;
+            /**
+             * Format: int64
+             * @description The revision that took it back; none for a dry run, or where all was as before already.
+             */
+            revision?: number | null;
+        };
         /** @description An entry of the log as it is stored, with its digest. */
         Revision: {
             /** @description Who. */
@@ -1800,6 +3339,7 @@ export interface components {
             number: number;
             /** @description The digest of the revision before it. */
             parent: string;
+            provenance?: components["schemas"]["Provenance"] | null;
         };
         /** @description A revision on the stream; its number is the event's id. */
         RevisionEvent: {
@@ -1833,7 +3373,7 @@ export interface components {
             revisions: components["schemas"]["RevisionSummary"][];
         };
         /** @description A revision in a list. */
-        RevisionSummary: {
+        RevisionSummary: components["schemas"]["ProvenanceView"] & {
             /** @description Who. */
             actor: string;
             /**
@@ -1859,10 +3399,10 @@ export interface components {
             verdict?: components["schemas"]["Verdict"] | null;
         };
         /**
-         * @description What an interaction was for.
+         * @description What a person may do in an environment.
          * @enum {string}
          */
-        Role: "served" | "shadow" | "shadow_repeat";
+        Role: "viewer" | "editor" | "operator" | "approver" | "admin";
         /** @description What is to be taken back. */
         RollbackBody: {
             /** @description Whether to answer what would be done, and do nothing. */
@@ -2196,8 +3736,12 @@ export interface components {
         };
         /** @description A series. */
         SeriesSummary: {
-            /** @description A layer's name, or `rubric`. */
+            /** @description A layer's name, or `rubric`, `taxonomy`, `dataset`. */
             kind: string;
+            /** @description Its labels with the versions that they point to. */
+            labels?: {
+                [key: string]: number;
+            };
             /**
              * Format: int32
              * @description Its latest version.
@@ -2210,8 +3754,12 @@ export interface components {
         };
         /** @description A series with its versions. */
         SeriesView: {
-            /** @description A layer's name, or `rubric`. */
+            /** @description A layer's name, or `rubric`, `taxonomy`, `dataset`. */
             kind: string;
+            /** @description Its labels with the versions that they point to. */
+            labels: {
+                [key: string]: number;
+            };
             /** @description The series. */
             name: string;
             /** @description Oldest first. */
@@ -2231,7 +3779,10 @@ export interface components {
             access: components["schemas"]["Access"];
             /** @description As revisions name them. */
             actor: string;
-            /** @description What they may do. */
+            /** @description The environment that was asked. */
+            environment: string;
+            person?: components["schemas"]["PersonView"] | null;
+            /** @description What they may do in this environment. */
             scopes: components["schemas"]["Scope"][];
         };
         /** @description What the shadow stage has shown. */
@@ -2275,6 +3826,39 @@ export interface components {
             /** @description Of a judge: by which rubric. */
             rubric?: string | null;
         };
+        /** @description Every version that was copied. */
+        SourceList: {
+            /** @description In the order of their references. */
+            sources: components["schemas"]["SourceStanding"][];
+        };
+        /** @description A version that was copied. */
+        SourceStanding: {
+            /**
+             * Format: int64
+             * @description When it was last looked at.
+             */
+            checked_at: number;
+            /** @description What the platform said, where it is not the same. */
+            detail?: string | null;
+            /** @description The prompt's name there. */
+            name: string;
+            /** @description `langfuse` or `promptlayer`. */
+            platform: string;
+            /** @description The version here. */
+            reference: string;
+            /** @description Whether it still says the same. */
+            state: components["schemas"]["SourceState"];
+            /**
+             * Format: int32
+             * @description Its version there.
+             */
+            version: number;
+        };
+        /**
+         * @description Whether a source still says what was copied.
+         * @enum {string}
+         */
+        SourceState: "same" | "drifted" | "gone" | "unreachable";
         /** @description A variant with its share of a split. */
         SplitPart: {
             /**
@@ -2410,6 +3994,11 @@ export interface components {
             /** @description What its author should know. */
             warnings: string[];
         };
+        /**
+         * @description What a step does.
+         * @enum {string}
+         */
+        StepVerb: "publish" | "create" | "change" | "retire" | "keep";
         /** @description What a command on a document came to. */
         Stored: {
             activation?: components["schemas"]["Activation"] | null;
@@ -2430,10 +4019,29 @@ export interface components {
         Thumbs: "up" | "down";
         /** @description A token to make. */
         TokenBody: {
+            /** @description The environment that it is bound to; `production` where not given. */
+            environment?: string | null;
+            /**
+             * Format: int64
+             * @description How long it lasts; for ever where not given.
+             */
+            expires_in_ms?: number | null;
             /** @description What it is for; revisions name their author by it. */
             name: string;
             /** @description What it may do. */
             scopes: components["schemas"]["Scope"][];
+        };
+        /** @description A count, and how it was made. */
+        TokenCount: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description The encoding that was counted with. */
+            encoding: string;
+            /** @description Whether the model counts so; otherwise it is an estimate. */
+            exact: boolean;
         };
         /** @description Every token. */
         TokenList: {
@@ -2456,10 +4064,19 @@ export interface components {
              * @description When it was made.
              */
             created_at: number;
+            /** @description The environment that it is bound to; a person's is bound to none. */
+            environment?: string | null;
+            /**
+             * Format: int64
+             * @description When it ends by itself.
+             */
+            expires_at?: number | null;
             /** @description Its public id. */
             id: string;
             /** @description What it is for. */
             name: string;
+            /** @description Of a person's link: whose. */
+            person?: string | null;
             /**
              * Format: int64
              * @description When it was revoked.
@@ -2476,6 +4093,25 @@ export interface components {
              */
             allowance: number;
         };
+        /** @description A bundle that a version is, or was, a part of. */
+        UsageView: {
+            /** @description Its fingerprint. */
+            bundle: string;
+            /**
+             * Format: int64
+             * @description How often it was served.
+             */
+            count: number;
+            /** @description Whose bundle. */
+            feature: string;
+            /**
+             * Format: int64
+             * @description When it was last served, as far as nodes have told.
+             */
+            last_at?: number | null;
+            /** @description `control`, a variant, `candidate of` a rollout, or `earlier`. */
+            served_as: string;
+        };
         /** @description The name of a variant. */
         VariantName: string;
         /** @description What goes with a verb. */
@@ -2489,8 +4125,29 @@ export interface components {
          * @enum {string}
          */
         Verdict: "PASS" | "FAIL" | "INCONCLUSIVE" | "NO_DATA" | "ERROR" | "COMMON_CAUSE";
+        /** @description What verifying the log came to. */
+        Verified: {
+            broken?: components["schemas"]["BrokenLink"] | null;
+            /** @description Versions whose contents were read and digested again. */
+            contents: number;
+            /** @description Versions whose contents are gone without having been redacted. */
+            contents_missing: string[];
+            /** @description The last one's digest. */
+            digest: string;
+            /** @description Whether everything holds. */
+            intact: boolean;
+            /**
+             * Format: int64
+             * @description Revisions whose digests were computed again from their stored bytes.
+             */
+            revisions: number;
+            /** @description Whether what this node serves is the fold of the log. */
+            snapshot_is_fold: boolean;
+        };
         /** @description A version. */
         VersionView: {
+            /** @description Whether it was put away. */
+            archived: boolean;
             /** @description Who made it. */
             author: string;
             /**
@@ -2500,12 +4157,17 @@ export interface components {
             created_at: number;
             /** @description The digest of its content. */
             digest: string;
+            /** @description Labels that point to it; `latest` and `production` among them where they do. */
+            labels: string[];
             /** @description Why. */
             message: string;
+            /** @description Whether its content was removed for good. */
+            redacted: boolean;
             /** @description How it is referred to. */
             reference: string;
             /** @description Its needs. */
             requires: components["schemas"]["Requirement"][];
+            source?: components["schemas"]["Source"] | null;
             /** @description Features that serve it and running rollouts that would. */
             used_by: string[];
             /**
@@ -2513,6 +4175,22 @@ export interface components {
              * @description Counted from 1.
              */
             version: number;
+        };
+        /** @description A command that waits for somebody else's approval. */
+        Waiting: {
+            /** @description What an approval has to name. */
+            digest: string;
+            /** @description Why. */
+            message: string;
+            /**
+             * Format: int64
+             * @description The proposal's number.
+             */
+            proposal: number;
+            /** @description Who was asked to look; anybody who may approve where it is empty. */
+            reviewers: string[];
+            /** @description Where it is looked at. */
+            url: string;
         };
         /** @description How much has been looked at. */
         Watermark: {
@@ -2542,6 +4220,13 @@ export interface components {
              */
             number: number;
         };
+        /** @description A stretch of a line. */
+        WordChange: {
+            /** @description What became of it. */
+            op: components["schemas"]["DiffWord"];
+            /** @description What it says. */
+            text: string;
+        };
         /** @description Worse than control by more than the larger of the two. */
         WorseBy: {
             /**
@@ -2555,6 +4240,15 @@ export interface components {
              */
             relative_ppm?: number;
         };
+        /** @enum {string} */
+        Comparison: "equal" | "less" | "at_most" | "greater" | "at_least" | "compatible" | "same_minor";
+        SegmentName: string;
+        RevisionApproval: {
+            proposal: number;
+            author: string;
+            approvers: string[];
+            digest: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -2564,11 +4258,48 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    artifacts_list: {
+    files_apply: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApplyBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Applied"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifacts_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of one kind. */
+                kind: string | null;
+                /** @description Those too of which every version is put away. */
+                archived: boolean;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -2633,6 +4364,107 @@ export interface operations {
             };
         };
     };
+    artifacts_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportBody"];
+            };
+        };
+        responses: {
+            /** @description a version already */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifacts_render: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenderBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenderView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifacts_sources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceList"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     artifacts_series: {
         parameters: {
             query?: never;
@@ -2664,6 +4496,109 @@ export interface operations {
             };
         };
     };
+    artifacts_diff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+                /** @description The one that it was. */
+                from: number;
+                /** @description The one that it is. */
+                to: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiffView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifacts_label: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifacts_unlabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     artifacts_version: {
         parameters: {
             query?: never;
@@ -2672,6 +4607,8 @@ export interface operations {
                 kind: string;
                 name: string;
                 version: number;
+                /** @description Counts and prices for this model, as in `model/gpt-4o@1`; for that of a feature that uses the version where not said. */
+                model: string | null;
             };
             cookie?: never;
         };
@@ -2683,6 +4620,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ArtifactView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifacts_archive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ArchiveBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifacts_redact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RedactBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
                 };
             };
             /** @description a refusal */
@@ -2758,6 +4767,200 @@ export interface operations {
             };
         };
     };
+    clients_clients: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClientList"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    environments_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentList"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    environments_copy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopyBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CopyView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    environments_differences: {
+        parameters: {
+            query: {
+                /** @description The one. */
+                from: string;
+                /** @description The other. */
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentDiff"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    environments_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    environments_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnvironmentRules"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentView"];
+                };
+            };
+            /** @description made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     rollouts_experiment: {
         parameters: {
             query?: never;
@@ -2786,6 +4989,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Started"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
                 };
             };
             /** @description a refusal */
@@ -2878,6 +5109,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Stored"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    features_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeatureHistory"];
                 };
             };
             /** @description a refusal */
@@ -3049,6 +5310,76 @@ export interface operations {
             };
         };
     };
+    clients_follow: {
+        parameters: {
+            query?: {
+                /** @description After this revision; a `Last-Event-ID` header goes before it. Without either, one snapshot comes first. */
+                after?: number;
+                /** @description That revision's digest: where the log has another one there, one snapshot comes first. */
+                digest?: string;
+                /** @description The follower's name, by which it acknowledges; in the alphabet of keys. */
+                client?: string;
+            };
+            header?: {
+                /** @description the last revision that was received */
+                "Last-Event-ID"?: number | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description server-sent events `snapshot` and `revision` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clients_ack: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acknowledgement"];
+            };
+        };
+        responses: {
+            /** @description noted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     interactions_list: {
         parameters: {
             query?: {
@@ -3180,13 +5511,500 @@ export interface operations {
             };
         };
     };
+    people_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonList"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    people_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPerson"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkMade"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    people_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    people_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonEdit"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    people_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkBody"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkMade"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    proposals_list: {
+        parameters: {
+            query?: {
+                /** @description `draft`, `open`, `applied`, `withdrawn` or `void`. */
+                state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalList"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    proposals_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProposeBody"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    proposals_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    proposals_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProposalEdit"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    proposals_apply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    proposals_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    proposals_comment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    proposals_submit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    proposals_withdraw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     revisions_list: {
         parameters: {
             query?: {
                 /** @description Older than this one. */
                 before?: number;
-                /** @description At most so many; 50 where not given, 500 at most. */
+                /** @description At most so many; 50 where not given, 500 at most. Not of an export. */
                 limit?: number;
+                /** @description By this actor. */
+                actor?: string;
+                /** @description Of a document by its key, or of all whose keys begin so. */
+                subject?: string;
+                /** @description `person`, `token` or `controller`. */
+                cause?: string;
+                /** @description Not before this, in microseconds since the epoch. */
+                since?: number;
+                /** @description Before this, in microseconds since the epoch. */
+                until?: number;
+                /** @description `jsonl`: an export of all, oldest first, a line each, with what differs. */
+                format?: string;
             };
             header?: never;
             path?: never;
@@ -3200,6 +6018,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RevisionList"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revisions_replay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revisions_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verified"];
                 };
             };
             /** @description a refusal */
@@ -3230,6 +6104,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Revision"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revisions_differences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntry"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revisions_revert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevertBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reverted"];
                 };
             };
             /** @description a refusal */
@@ -3659,11 +6597,49 @@ export interface operations {
             };
         };
     };
+    clients_snapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description lines of JSON: documents, then blobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description as the given ETag has it */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     revisions_stream: {
         parameters: {
             query?: {
                 /** @description After this revision; from now on where not given. A `Last-Event-ID` header goes before it. */
                 after?: number;
+                /** @description Which environment's; a browser's event source cannot send the header. The server reads it before it comes here. */
+                environment?: string;
             };
             header?: {
                 /** @description the last revision that was received */

@@ -47,7 +47,9 @@ fn row(task: &(&str, &str, &'static str, f64, f64), engines: &[Value]) -> Option
         limit: named(LIMIT).and_then(|limit| figure(limit, "median_ns")).map(|ns| ns / scale),
         goal: Some(goal),
         peers: peers
-            .filter_map(|peer| Some((peer["engine"].as_str()?.to_owned(), figure(peer, "median_ns")? / scale)))
+            .filter_map(|peer| {
+                Some((peer["engine"].as_str()?.to_owned(), figure(peer, "median_ns")? / scale))
+            })
             .collect(),
         more: BTreeMap::from([
             ("allocations an operation".to_owned(), figure(ours, "allocs")?),

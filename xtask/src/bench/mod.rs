@@ -2,6 +2,8 @@
 //! test, since a busy machine would fail it.
 
 mod evaluate;
+mod ofrep;
+mod propagation;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::run;
 
-const NAMES: &str = "evaluate, resolve";
+const NAMES: &str = "evaluate, ofrep, propagation, resolve";
 
 /// One line of a result: a task, what it takes here, at the least, and elsewhere.
 pub(crate) struct Row {
@@ -49,6 +51,8 @@ pub fn run(args: &[String]) -> anyhow::Result<bool> {
             return Ok(true);
         }
         ["evaluate"] => evaluate::rows()?,
+        ["propagation"] => propagation::rows()?,
+        ["ofrep"] => ofrep::rows()?,
         _ => bail!("name a benchmark: {NAMES}"),
     };
     if as_json {

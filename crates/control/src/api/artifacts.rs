@@ -1,31 +1,29 @@
-//! Artifacts: publishing versions, and reading them with their contents. Knows nothing of bundles.
+//! Artifacts: publishing versions, and the list of series. Knows nothing of bundles.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::extract::{Path, State};
 use axum::{
     Json,
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serinus_domain::{
-    decide::{PublishRequest, publish_artifact},
+    decide::{PersonalData, PublishRequest, PublishTerms, labels, publish_on_terms},
     digest::Digest,
     entity::{ArtifactDoc, ArtifactKind, ArtifactRef, Document, Requirement},
-    id::ArtifactName,
+    id::{ArtifactName, LabelKey},
     revision::RevisionNumber,
-    snapshot::Snapshot,
-    units::Timestamp,
 };
-use serinus_store::{Blobs, Failure};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    append::{Activation, OnConflict, Plan, commit},
+    append::{Activation, Gate, OnConflict, Plan, commit},
+    auth::Identity,
     error::ApiError,
-    extract::{Body, Reader, Writer, invalid_key},
+    extract::{Body, Params, Reader, Writer},
     state::App,
 };
 
@@ -81,6 +79,34 @@ pub struct PublishBody {
     /// Why.
     #[serde(default)]
     pub message: String,
+    /// Labels that move to the version with the same revision.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub labels: Vec<LabelKey>,
+    /// Whether the content may hold what looks like personal data.
+    #[serde(default)]
+    pub personal_data: PersonalDataWord,
+}
+
+/// Whether a content may hold what looks like personal data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PersonalData)]
+pub enum PersonalDataWord {
+    /// It is refused.
+    #[default]
+    Refused,
+    /// It belongs there.
+    Intended,
+}
+
+impl From<PersonalDataWord> for PersonalData {
+    fn from(word: PersonalDataWord) -> Self {
+        match word {
+            PersonalDataWord::Refused => Self::Refused,
+            PersonalDataWord::Intended => Self::Intended,
+        }
+    }
 }
 
 /// What publishing came to.
@@ -119,24 +145,35 @@ pub(crate) async fn publish(
         message: body.message,
         actor: who.actor.clone(),
     };
-    let done = commit(&app, &who, OnConflict::Tell, |base, now| {
-        let published = publish_artifact(&base.snapshot, &base.contents, &request, now)?;
-        let value = (published.reference, published.digest);
-        Ok(Plan { draft: published.draft, blobs: vec![published.blob], value })
+    let terms = PublishTerms { labels: body.labels, source: None, personal_data: body.personal_data.into() };
+    let published = publish_as(&app, &who, &request, &terms).await?;
+    let status = if published.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(published)).into_response())
+}
+
+/// Publishes for somebody.
+pub(crate) async fn publish_as(
+    app: &App,
+    who: &Identity,
+    request: &PublishRequest,
+    terms: &PublishTerms,
+) -> Result<Published, ApiError> {
+    let done = commit(app, who, (Gate::Free, OnConflict::Tell), |base, now| {
+        let published = publish_on_terms(&base.snapshot, &base.contents, request, terms, now)?;
+        let value = (published.reference, published.digest, published.created);
+        let blobs = if published.created { vec![published.blob] } else { Vec::new() };
+        Ok(Plan { draft: published.draft, blobs, value })
     })
     .await?;
-    let (reference, digest) = done.value;
-    let created = done.revision.is_some();
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let (reference, digest, created) = done.value;
     let (version, revision, activation) = (reference.version, done.revision, done.activation);
-    Ok((status, Json(Published { reference, version, digest, created, revision, activation }))
-        .into_response())
+    Ok(Published { reference, version, digest, created, revision, activation })
 }
 
 /// A series.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SeriesSummary {
-    /// A layer's name, or `rubric`.
+    /// A layer's name, or `rubric`, `taxonomy`, `dataset`.
     #[schema(value_type = String)]
     pub kind: ArtifactKind,
     /// The series.
@@ -146,6 +183,10 @@ pub struct SeriesSummary {
     pub latest: u32,
     /// How many versions there are.
     pub versions: usize,
+    /// Its labels with the versions that they point to.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, u32>)]
+    pub labels: BTreeMap<LabelKey, u32>,
 }
 
 /// Every series.
@@ -155,164 +196,47 @@ pub struct ArtifactList {
     pub artifacts: Vec<SeriesSummary>,
 }
 
+/// Which series.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct ListParams {
+    /// Of one kind.
+    #[param(value_type = Option<String>)]
+    pub kind: Option<ArtifactKind>,
+    /// Those too of which every version is put away.
+    #[serde(default)]
+    pub archived: bool,
+}
+
 /// Lists every series.
-#[utoipa::path(get, path = "/artifacts", tag = "artifacts", responses((status = 200, body = ArtifactList)))]
-pub(crate) async fn list(State(app): State<Arc<App>>, _: Reader) -> Json<ArtifactList> {
-    let active = app.active();
-    let mut series: BTreeMap<(ArtifactKind, ArtifactName), (u32, usize)> = BTreeMap::new();
-    for document in active.snapshot.documents() {
-        if let Document::Artifact(doc) = document {
-            let (latest, versions) = series.entry((doc.artifact_kind, doc.name.clone())).or_default();
-            *latest = doc.version.max(*latest);
-            *versions += 1;
-        }
-    }
-    let artifacts = series
-        .into_iter()
-        .map(|((kind, name), (latest, versions))| SeriesSummary { kind, name, latest, versions })
-        .collect();
-    Json(ArtifactList { artifacts })
-}
-
-/// A version.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct VersionView {
-    /// How it is referred to.
-    #[schema(value_type = String)]
-    pub reference: ArtifactRef,
-    /// Counted from 1.
-    pub version: u32,
-    /// The digest of its content.
-    #[schema(value_type = String)]
-    pub digest: Digest,
-    /// Who made it.
-    pub author: String,
-    /// Why.
-    pub message: String,
-    /// When.
-    #[schema(value_type = i64)]
-    pub created_at: Timestamp,
-    /// Its needs.
-    pub requires: Vec<RequirementBody>,
-    /// Features that serve it and running rollouts that would.
-    pub used_by: Vec<String>,
-}
-
-impl VersionView {
-    fn new(doc: &ArtifactDoc, snapshot: &Snapshot) -> Self {
-        let reference = doc.reference();
-        Self {
-            version: doc.version,
-            digest: doc.content,
-            author: doc.author.clone(),
-            message: doc.message.clone(),
-            created_at: doc.created_at,
-            requires: doc.requires.iter().map(Into::into).collect(),
-            used_by: used_by(&reference, snapshot),
-            reference,
-        }
-    }
-}
-
-fn used_by(reference: &ArtifactRef, snapshot: &Snapshot) -> Vec<String> {
-    let features = snapshot.features().filter(|feature| {
-        let layers = std::iter::once(&feature.control).chain(feature.variants.values());
-        layers.flat_map(|layers| layers.0.values()).any(|used| used == reference)
-            || feature
-                .judge
-                .as_ref()
-                .is_some_and(|judge| judge.rubric == *reference || judge.model == *reference)
-    });
-    let rollouts = snapshot.rollouts().filter(|rollout| {
-        rollout.state.phase.is_live()
-            && rollout.spec.change.values().flat_map(|layers| layers.0.values()).any(|used| used == reference)
-    });
-    features
-        .map(|feature| feature.key.to_string())
-        .chain(rollouts.map(|rollout| rollout.key.to_string()))
-        .collect()
-}
-
-/// A series with its versions.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SeriesView {
-    /// A layer's name, or `rubric`.
-    #[schema(value_type = String)]
-    pub kind: ArtifactKind,
-    /// The series.
-    #[schema(value_type = String)]
-    pub name: ArtifactName,
-    /// Oldest first.
-    pub versions: Vec<VersionView>,
-}
-
-/// Shows a series.
-#[utoipa::path(get, path = "/artifacts/{kind}/{name}", tag = "artifacts",
-    params(("kind" = String, Path), ("name" = String, Path)), responses((status = 200, body = SeriesView)))]
-pub(crate) async fn series(
+#[utoipa::path(get, path = "/artifacts", tag = "artifacts", params(ListParams),
+    responses((status = 200, body = ArtifactList)))]
+pub(crate) async fn list(
     State(app): State<Arc<App>>,
     _: Reader,
-    Path((kind, name)): Path<(String, String)>,
-) -> Result<Json<SeriesView>, ApiError> {
-    let kind: ArtifactKind = kind.parse().map_err(|refused: String| invalid_key(&refused))?;
-    let name = ArtifactName::new(&name).map_err(|refused| invalid_key(&refused))?;
+    Params(params): Params<ListParams>,
+) -> Json<ArtifactList> {
     let snapshot = &app.active().snapshot;
-    let versions: Vec<_> = snapshot
-        .versions(kind, name.as_str())
-        .into_iter()
-        .map(|doc| VersionView::new(doc, snapshot))
-        .collect();
-    if versions.is_empty() {
-        return Err(unknown(&format!("{kind}/{name}")));
+    let mut series: BTreeMap<(ArtifactKind, ArtifactName), Vec<&ArtifactDoc>> = BTreeMap::new();
+    for document in snapshot.under("artifact/") {
+        if let Document::Artifact(doc) = document {
+            series.entry((doc.artifact_kind, doc.name.clone())).or_default().push(doc);
+        }
     }
-    Ok(Json(SeriesView { kind, name, versions }))
-}
-
-/// A version with its content.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ArtifactView {
-    /// A layer's name, or `rubric`.
-    #[schema(value_type = String)]
-    pub kind: ArtifactKind,
-    /// The series.
-    #[schema(value_type = String)]
-    pub name: ArtifactName,
-    /// The version.
-    #[serde(flatten)]
-    pub version: VersionView,
-    /// Its content, in the shape of its kind.
-    #[schema(value_type = Object)]
-    pub content: Value,
-}
-
-/// Shows a version with its content.
-#[utoipa::path(get, path = "/artifacts/{kind}/{name}/{version}", tag = "artifacts",
-    params(("kind" = String, Path), ("name" = String, Path), ("version" = u32, Path)),
-    responses((status = 200, body = ArtifactView)))]
-pub(crate) async fn version(
-    State(app): State<Arc<App>>,
-    _: Reader,
-    Path((kind, name, version)): Path<(String, String, String)>,
-) -> Result<Json<ArtifactView>, ApiError> {
-    let text = format!("{kind}/{name}@{version}");
-    let reference: ArtifactRef = text.parse().map_err(|refused: String| invalid_key(&refused))?;
-    let active = app.active();
-    let doc = active.snapshot.artifact(&reference).ok_or_else(|| unknown(&text))?;
-    let content = match active.contents.0.get(&doc.content) {
-        Some(content) => Value::clone(content),
-        None => stored(&app, &doc.content).await?,
+    let wanted = |(kind, _): &(ArtifactKind, ArtifactName), versions: &[&ArtifactDoc]| {
+        params.kind.is_none_or(|only| only == *kind)
+            && (params.archived || versions.iter().any(|doc| !doc.archived))
     };
-    let version = VersionView::new(doc, &active.snapshot);
-    Ok(Json(ArtifactView { kind: reference.kind, name: reference.name, version, content }))
-}
-
-async fn stored(app: &App, digest: &Digest) -> Result<Value, ApiError> {
-    let lost = |reason: String| Failure { what: "read a content", reason, retryable: false };
-    let bytes =
-        Blobs::get(app.store(), digest).await?.ok_or_else(|| lost(format!("blob {digest} is not there")))?;
-    Ok(serde_json::from_slice(&bytes).map_err(|refused| lost(refused.to_string()))?)
-}
-
-fn unknown(what: &str) -> ApiError {
-    ApiError::unknown("artifact.unknown", format!("{what} does not exist: see `serinus artifact list`"))
+    let listed = series.into_iter().filter(|(key, versions)| wanted(key, versions));
+    let artifacts = listed.map(|((kind, name), versions)| SeriesSummary {
+        latest: versions.iter().map(|doc| doc.version).max().unwrap_or_default(),
+        versions: versions.len(),
+        labels: labels(snapshot, kind, &name)
+            .into_iter()
+            .map(|doc| (doc.label.clone(), doc.version))
+            .collect(),
+        kind,
+        name,
+    });
+    Json(ArtifactList { artifacts: artifacts.collect() })
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::features::Stored;
 use crate::{
-    append::{OnConflict, Plan, commit},
+    append::{Gate, OnConflict, Plan, commit},
     error::ApiError,
     extract::{Body, Key, Reader, Writer},
     state::App,
@@ -40,7 +40,7 @@ pub(crate) async fn put(
 ) -> Result<Json<Stored>, ApiError> {
     let at = DocKey::channel(&key);
     let doc = ChannelDoc { key: key.clone(), url: body.url, secret_name: body.secret_name };
-    let done = commit(&app, &who, OnConflict::Tell, |base, _| {
+    let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, _| {
         let before = base.snapshot.get(&at).and_then(|stored| stored.document.as_ref());
         if matches!(before, Some(Document::Channel(before)) if *before == doc) {
             return Ok(Plan::new(None, ()));

@@ -21,7 +21,7 @@ use super::{
     words::{BucketBy, CallerSystem},
 };
 use crate::{
-    append::{Activation, Base, OnConflict, Plan, commit},
+    append::{Activation, Base, Gate, OnConflict, Plan, commit},
     error::ApiError,
     extract::{Body, Key, Operator, Reader, Writer},
     state::App,
@@ -155,6 +155,10 @@ impl FeatureBody {
                 OffBody::Control => OffAnswer::Control,
             }),
             killed,
+            forced: Vec::new(),
+            prerequisites: Vec::new(),
+            owner: String::new(),
+            tags: Vec::new(),
         }
     }
 }
@@ -218,7 +222,7 @@ pub(crate) async fn put(
     Key(key): Key<FeatureKey>,
     Body(body): Body<FeatureBody>,
 ) -> Result<Json<Stored>, ApiError> {
-    let done = commit(&app, &who, OnConflict::Tell, |Base { snapshot, contents }, now| {
+    let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |Base { snapshot, contents }, now| {
         let before = snapshot.feature(&key);
         let doc = body.to_doc(&key, before.is_some_and(|before| before.killed));
         if before == Some(&doc) {
@@ -247,7 +251,7 @@ pub(crate) async fn kill(
     Key(key): Key<FeatureKey>,
     Body(body): Body<KillBody>,
 ) -> Result<Json<Stored>, ApiError> {
-    let done = commit(&app, &who, OnConflict::Retry, |Base { snapshot, .. }, _| {
+    let done = commit(&app, &who, (Gate::Free, OnConflict::Retry), |Base { snapshot, .. }, _| {
         if snapshot.feature(&key).is_some_and(|feature| feature.killed == body.killed) {
             return Ok(Plan::new(None, ()));
         }

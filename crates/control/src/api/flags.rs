@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::{condition::ConditionBody, features::Stored, words::FlagKind};
 use crate::{
-    append::{OnConflict, Plan, commit},
+    append::{Gate, OnConflict, Plan, commit},
     error::ApiError,
     extract::{Body, Key, Reader, Writer},
     state::App,
@@ -98,6 +98,9 @@ impl FlagBody {
                 ServeBody::Variant(VariantName(variant)) => Serve::Variant(variant.clone()),
                 ServeBody::Split(parts) => Serve::Split(parts.iter().map(part).collect()),
             },
+            id: None,
+            bucket_by: None,
+            salt: None,
         };
         FlagDoc {
             key: key.clone(),
@@ -108,6 +111,16 @@ impl FlagBody {
             rules: self.rules.iter().map(rule).collect(),
             salt,
             disabled: self.disabled,
+            forced: Vec::new(),
+            prerequisites: Vec::new(),
+            schema: None,
+            targeting: None,
+            code_default: false,
+            metadata: BTreeMap::new(),
+            owner: String::new(),
+            tags: Vec::new(),
+            permanent: false,
+            archived: false,
         }
     }
 }
@@ -150,7 +163,7 @@ pub(crate) async fn put(
     Key(key): Key<FlagKey>,
     Body(body): Body<FlagBody>,
 ) -> Result<Json<Stored>, ApiError> {
-    let done = commit(&app, &who, OnConflict::Tell, |base, _| {
+    let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, _| {
         let before = find(&base.snapshot, &key);
         // A flag keeps the salt that it has; a new one is given one.
         let doc = body.to_doc(&key, before.map(|before| before.salt.clone()).unwrap_or_default());

@@ -1,18 +1,36 @@
 //! The bodies of the control API and the handlers behind its paths, one file per resource.
 //! Knows nothing of sockets, and decides nothing: what a command comes to is asked of the domain.
 
+pub mod artifact_change;
+pub mod artifact_diff;
+pub mod artifact_render;
+pub mod artifact_sources;
+pub mod artifact_view;
 pub mod artifacts;
 pub mod channels;
 pub mod condition;
+pub mod desired;
+pub mod environments;
+pub mod environments_copy;
 pub mod evidence;
+pub mod feature_history;
 pub mod features;
 pub mod flags;
+pub mod follow;
+pub mod import;
 pub mod interactions;
+pub mod langfuse;
 pub mod measurements;
 pub mod nodes;
 pub mod overview;
+pub mod people;
+pub mod proposal_view;
+pub mod proposals;
 pub mod report;
 pub mod revisions;
+pub mod revisions_audit;
+pub mod revisions_filter;
+pub mod revisions_revert;
 pub mod rollback;
 pub mod rollout_spec;
 pub mod rollout_view;

@@ -23,12 +23,15 @@ pub struct NodeView {
     pub activated_at: Timestamp,
     /// Why it does not serve a later one.
     pub refusal: Option<String>,
+    /// When it last said so; one that has been silent for long is gone, not lagging.
+    #[schema(value_type = i64)]
+    pub seen_at: Timestamp,
 }
 
 impl From<NodeReport> for NodeView {
     fn from(report: NodeReport) -> Self {
-        let NodeReport { node, revision, activated_at, refusal } = report;
-        Self { node, revision, activated_at, refusal }
+        let NodeReport { node, revision, activated_at, refusal, seen_at } = report;
+        Self { node, revision, activated_at, refusal, seen_at }
     }
 }
 

@@ -97,7 +97,7 @@ fn lagging(nodes: &[NodeReport], head: RevisionNumber) -> Vec<Need> {
         .map(|(node, reason)| Need {
             subject: node.node.clone(),
             sentence: format!("Serves revision {} of {head}: {reason}", node.revision),
-            commands: vec![format!("serinus revision show {}", node.revision.next())],
+            commands: vec![format!("serinus revisions show {}", node.revision.next())],
         })
         .collect()
 }
@@ -106,7 +106,7 @@ fn broken(active: &Active) -> Vec<Need> {
     let need = |diagnostic: &serinus_domain::compile::Diagnostic| Need {
         subject: diagnostic.subject.clone(),
         sentence: diagnostic.reason.clone(),
-        commands: vec!["serinus doctor".into()],
+        commands: vec!["serinus status".into()],
     };
     active.compiled.diagnostics.iter().map(need).collect()
 }

@@ -1,9 +1,13 @@
 //! The revision log as it stands: a page of it, or one entry with its cause and evidence.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
-use axum::{Json, extract::State};
-use serde::{Deserialize, Serialize};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
 use serde_json::Value;
 use serinus_domain::{
     digest::Digest,
@@ -11,10 +15,12 @@ use serinus_domain::{
     units::Timestamp,
 };
 use serinus_store::LogReader;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
     evidence::Evidence,
+    revisions_audit::lines,
+    revisions_filter::{ApprovalView, CopiedFrom, ProvenanceView, RevisionFilter, RevisionQuery},
     words::{HoldReason, Metric, Reach, Verdict},
 };
 use crate::{
@@ -38,6 +44,28 @@ pub enum CauseKind {
     Token,
     /// The controller.
     Controller,
+}
+
+impl From<&Cause> for CauseKind {
+    fn from(cause: &Cause) -> Self {
+        match cause {
+            Cause::Person => Self::Person,
+            Cause::Token => Self::Token,
+            Cause::Controller { .. } => Self::Controller,
+        }
+    }
+}
+
+impl FromStr for CauseKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "person" => Ok(Self::Person),
+            "token" => Ok(Self::Token),
+            "controller" => Ok(Self::Controller),
+            other => Err(format!("cause \"{other}\" is not known: use one of person, token, controller")),
+        }
+    }
 }
 
 /// What was done to a document.
@@ -92,6 +120,9 @@ pub struct RevisionSummary {
     pub cause_kind: CauseKind,
     /// Of the controller's: the verdict that it acted on.
     pub verdict: Option<Verdict>,
+    /// How it came about.
+    #[serde(flatten)]
+    pub provenance: ProvenanceView,
     /// What changed.
     pub changes: Vec<ChangeSummary>,
 }
@@ -99,10 +130,9 @@ pub struct RevisionSummary {
 impl From<&Revision> for RevisionSummary {
     fn from(revision: &Revision) -> Self {
         let body = &revision.body;
-        let (cause_kind, verdict) = match &body.cause {
-            Cause::Person => (CauseKind::Person, None),
-            Cause::Token => (CauseKind::Token, None),
-            Cause::Controller { decision } => (CauseKind::Controller, Some(decision.decided.verdict.into())),
+        let verdict = match &body.cause {
+            Cause::Person | Cause::Token => None,
+            Cause::Controller { decision } => Some(decision.decided.verdict.into()),
         };
         Self {
             number: body.number,
@@ -111,22 +141,12 @@ impl From<&Revision> for RevisionSummary {
             at: body.at,
             actor: body.actor.clone(),
             message: body.message.clone(),
-            cause_kind,
+            cause_kind: (&body.cause).into(),
             verdict,
+            provenance: (&body.provenance).into(),
             changes: body.changes.iter().map(Into::into).collect(),
         }
     }
-}
-
-/// Where a page begins and how long it is.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct RevisionQuery {
-    /// Older than this one.
-    pub before: Option<u64>,
-    /// At most so many; 50 where not given, 500 at most.
-    pub limit: Option<u64>,
 }
 
 /// A page of the log.
@@ -139,24 +159,36 @@ pub struct RevisionList {
     pub head: RevisionNumber,
 }
 
-/// Lists revisions, latest first.
+/// Lists revisions, latest first; or exports them, oldest first.
 #[utoipa::path(get, path = "/revisions", tag = "revisions", params(RevisionQuery),
     responses((status = 200, body = RevisionList)))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     _: Reader,
     Params(query): Params<RevisionQuery>,
-) -> Result<Json<RevisionList>, ApiError> {
+) -> Result<Response, ApiError> {
+    let filter = RevisionFilter::of(&query)?;
+    if query.format.is_some() {
+        return Ok(lines(app, filter));
+    }
     let head = LogReader::head(app.store()).await?.number;
-    let limit = query.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
-    let last = query.before.map_or(head.0, |before| before.saturating_sub(1).min(head.0));
-    let after = last.saturating_sub(limit);
-    let count = usize::try_from(last - after).unwrap_or(usize::MAX);
-    let page = match count {
-        0 => Vec::new(),
-        count => LogReader::read(app.store(), RevisionNumber(after), count).await?,
-    };
-    Ok(Json(RevisionList { revisions: page.iter().rev().map(Into::into).collect(), head }))
+    let limit = usize::try_from(query.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX)).unwrap_or(1);
+    let mut last = query.before.map_or(head.0, |before| before.saturating_sub(1).min(head.0));
+    let mut revisions: Vec<RevisionSummary> = Vec::new();
+    // Backwards, a page at a time, until there are enough.
+    while last > 0 && revisions.len() < limit {
+        let after = last.saturating_sub(LIMIT_MAX.min(u64::try_from(limit).unwrap_or(LIMIT_MAX)));
+        let count = usize::try_from(last - after).unwrap_or(1);
+        let page = LogReader::read(app.store(), RevisionNumber(after), count).await?;
+        let found = page.iter().rev().filter(|revision| filter.admits(revision));
+        revisions.extend(found.take(limit - revisions.len()).map(Into::into));
+        let oldest = page.first().map(|revision| revision.body.at);
+        if oldest.is_none_or(|at| filter.ends_at(at)) {
+            break;
+        }
+        last = after;
+    }
+    Ok(Json(RevisionList { revisions, head }).into_response())
 }
 
 /// A decision of the controller, complete enough to be computed again.
@@ -275,6 +307,26 @@ pub struct RevisionShape {
     pub changes: Vec<ChangeShape>,
     /// The proposer's key.
     pub idempotency_key: Option<String>,
+    /// How it came about; absent where there is nothing to say.
+    pub provenance: Option<ProvenanceShape>,
+}
+
+/// How a revision came about, as it is stored: what is not known is left out.
+#[derive(ToSchema)]
+#[schema(as = Provenance)]
+pub struct ProvenanceShape {
+    /// What it was sent with.
+    pub via: Option<String>,
+    /// Who approved it.
+    pub approval: Option<ApprovalView>,
+    /// Of a copy: where from.
+    pub copied: Option<CopiedFrom>,
+    /// The revision that it takes back.
+    pub reverts: Option<u64>,
+    /// The scheduled change that it makes.
+    pub schedule: Option<String>,
+    /// The commit that its files were of.
+    pub commit: Option<String>,
 }
 
 /// Shows a revision with its cause and evidence.

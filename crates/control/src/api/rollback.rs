@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::words::Reach;
 use crate::{
-    append::{Activation, OnConflict, Plan, at_head, commit},
+    append::{Activation, Gate, OnConflict, Plan, at_head, commit},
     error::ApiError,
     extract::{Body, Operator},
     state::App,
@@ -105,7 +105,7 @@ pub(crate) async fn rollback(
             base.snapshot.rollout(&plan.rollout).is_some_and(|doc| doc.state.phase == Phase::Completed);
         return told(&app, (plan, completed), None, None).await;
     }
-    let done = commit(&app, &who, OnConflict::Retry, |base, now| {
+    let done = commit(&app, &who, (Gate::Free, OnConflict::Retry), |base, now| {
         let mut plan = decide::plan_rollback(&base.snapshot, &request, now)?;
         let completed =
             base.snapshot.rollout(&plan.rollout).is_some_and(|doc| doc.state.phase == Phase::Completed);

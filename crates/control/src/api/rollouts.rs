@@ -26,7 +26,7 @@ use super::{
     words::StageKind,
 };
 use crate::{
-    append::{Activation, Base, Committed, OnConflict, Plan, at_head, commit},
+    append::{Activation, Base, Committed, Gate, OnConflict, Plan, at_head, commit},
     auth::Identity,
     error::ApiError,
     extract::{Body, Key, Operator, Reader, Writer},
@@ -93,7 +93,7 @@ async fn begin(
         let rollout = RolloutView::new(&doc, None, &BTreeMap::new(), now);
         return Ok(Json(Started { rollout, warnings, revision: None, activation: None }).into_response());
     }
-    let done = commit(app, who, OnConflict::Tell, |Base { snapshot, contents }, now| {
+    let done = commit(app, who, (Gate::Review, OnConflict::Tell), |Base { snapshot, contents }, now| {
         let (doc, draft, warnings) = decide::start(snapshot, contents, request, now)?;
         Ok(Plan::new(draft, (doc, warnings)))
     })
@@ -198,7 +198,7 @@ async fn carry_out(
     decide: impl Fn(&Snapshot, Timestamp) -> Result<serinus_domain::revision::Draft, Rejection>,
 ) -> Result<Json<Moved>, ApiError> {
     lint::message(&body.message).map_err(|reason| Rejection::new("request.message", reason))?;
-    let done = commit(app, who, on_conflict, |Base { snapshot, .. }, now| {
+    let done = commit(app, who, (Gate::Free, on_conflict), |Base { snapshot, .. }, now| {
         if let Some(seen) = body.stage {
             still_in(snapshot, key, seen.into())?;
         }

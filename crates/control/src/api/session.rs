@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode, header::SET_COOKIE};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::people::PersonView;
 use crate::{
     auth::{Identity, Scope, Subject, cookie, expired_cookie},
     error::ApiError,
@@ -45,18 +46,29 @@ pub struct SessionView {
     pub actor: String,
     /// How they got in.
     pub access: Access,
-    /// What they may do.
+    /// What they may do in this environment.
     pub scopes: Vec<Scope>,
+    /// The environment that was asked.
+    pub environment: String,
+    /// The person, where it is one.
+    pub person: Option<PersonView>,
 }
 
-impl From<Identity> for SessionView {
-    fn from(identity: Identity) -> Self {
+impl SessionView {
+    fn new(identity: Identity, app: &App) -> Self {
         let access = match identity.subject {
             Subject::Local => Access::Open,
             Subject::Administrator => Access::Administrator,
             Subject::Token(_) => Access::Token,
         };
-        Self { actor: identity.actor, access, scopes: identity.scopes }
+        let person = identity.person.and_then(|id| app.control.auth.person(&id)).map(Into::into);
+        Self {
+            actor: identity.actor,
+            access,
+            scopes: identity.scopes,
+            environment: identity.environment,
+            person,
+        }
     }
 }
 
@@ -68,7 +80,7 @@ pub(crate) async fn sign_in(
     Body(body): Body<SignInBody>,
 ) -> Result<Response, ApiError> {
     let (identity, secret) = app.control.auth.sign_in(&body.key, [app.random(), app.random()]).await?;
-    Ok(([(SET_COOKIE, cookie(&secret))], Json(SessionView::from(identity))).into_response())
+    Ok(([(SET_COOKIE, cookie(&secret))], Json(SessionView::new(identity, &app))).into_response())
 }
 
 /// Tells who asks.
@@ -77,7 +89,7 @@ pub(crate) async fn whoami(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
 ) -> Result<Json<SessionView>, ApiError> {
-    Ok(Json(app.control.auth.identify(&headers).await?.into()))
+    Ok(Json(SessionView::new(app.control.auth.identify(&headers).await?, &app)))
 }
 
 /// Signs a browser out.

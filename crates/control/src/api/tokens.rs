@@ -9,12 +9,15 @@ use axum::{
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serinus_domain::{limits::KEY_BYTES_MAX, units::Timestamp};
+use serinus_domain::{
+    limits::KEY_BYTES_MAX,
+    units::{Millis, Timestamp},
+};
 use serinus_store::{Token, Tokens};
 use utoipa::ToSchema;
 
 use crate::{
-    auth::{Scope, mint},
+    auth::{HOME, Scope, mint},
     error::ApiError,
     extract::{Administrator, Body},
     state::App,
@@ -28,6 +31,12 @@ pub struct TokenBody {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// The environment that it is bound to; `production` where not given.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// How long it lasts; for ever where not given.
+    #[serde(default)]
+    pub expires_in_ms: Option<u64>,
 }
 
 /// A token that was just made.
@@ -55,6 +64,13 @@ pub(crate) async fn create(
     if body.scopes.is_empty() {
         return Err(invalid(format!("token \"{}\" may do nothing: give it a scope", body.name)));
     }
+    let known = app.control.environments.keys();
+    if let Some(environment) = body.environment.as_ref().filter(|key| !known.contains(key)) {
+        return Err(invalid(format!(
+            "environment \"{environment}\" does not exist: there are {}",
+            known.join(", ")
+        )));
+    }
     let mut scopes = body.scopes;
     scopes.sort();
     scopes.dedup();
@@ -68,8 +84,13 @@ pub(crate) async fn create(
         scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
         created_at: app.now(),
         revoked_at: None,
+        person: None,
+        environment: body.environment,
+        expires_at: body
+            .expires_in_ms
+            .map(|span| Timestamp(app.now().0.saturating_add(Millis(span).as_micros()))),
     };
-    Tokens::put(app.store(), &token).await?;
+    Tokens::put(app.control.auth.home(), &token).await?;
     app.control.auth.forget();
     tracing::info!(token.id = id, "made token {id} for {}", who.actor);
     Ok((StatusCode::CREATED, Json(TokenMade { id, secret: minted.text, scopes })).into_response())
@@ -94,6 +115,13 @@ pub struct TokenView {
     /// When it was revoked.
     #[schema(value_type = Option<i64>)]
     pub revoked_at: Option<Timestamp>,
+    /// Of a person's link: whose.
+    pub person: Option<String>,
+    /// The environment that it is bound to; a person's is bound to none.
+    pub environment: Option<String>,
+    /// When it ends by itself.
+    #[schema(value_type = Option<i64>)]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Every token.
@@ -107,10 +135,14 @@ pub struct TokenList {
 #[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, body = TokenList)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, _: Administrator) -> Result<Json<TokenList>, ApiError> {
     let view = |token: Token| {
-        let Token { id, name, scopes, created_at, revoked_at, hash: _ } = token;
-        TokenView { id, name, scopes, created_at, revoked_at }
+        let Token { id, name, scopes, created_at, revoked_at, person, environment, expires_at, hash: _ } =
+            token;
+        let environment = environment.or_else(|| person.is_none().then(|| HOME.to_owned()));
+        TokenView { id, name, scopes, created_at, revoked_at, person, environment, expires_at }
     };
-    Ok(Json(TokenList { tokens: Tokens::all(app.store()).await?.into_iter().map(view).collect() }))
+    Ok(Json(TokenList {
+        tokens: Tokens::all(app.control.auth.home()).await?.into_iter().map(view).collect(),
+    }))
 }
 
 /// Revokes a token.
@@ -121,7 +153,7 @@ pub(crate) async fn revoke(
     Administrator(who): Administrator,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    if !Tokens::revoke(app.store(), &id, app.now()).await? {
+    if !Tokens::revoke(app.control.auth.home(), &id, app.now()).await? {
         let id: String = id.chars().take(80).collect();
         return Err(ApiError::unknown(
             "token.unknown",

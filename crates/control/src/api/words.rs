@@ -8,8 +8,8 @@ mod source {
     pub use serinus_domain::{
         decide::Verdict,
         entity::{
-            BucketBy, CallerSystem, FlagKind, GuardrailAction, HoldReason, Metric, Phase, Reach, StageKind,
-            Trust,
+            BucketBy, CallerSystem, Comparison, FlagKind, GuardrailAction, HoldReason, Metric, Phase, Reach,
+            StageKind, Trust,
         },
         record::Role,
         resolve::Arm,
@@ -44,6 +44,10 @@ words! {
 words! {
     /// What becomes of the application's own system message.
     CallerSystem, "snake_case" { Replace, Append, Refuse }
+}
+words! {
+    /// How two versions compare.
+    Comparison, "snake_case" { Equal, Less, AtMost, Greater, AtLeast, Compatible, SameMinor }
 }
 words! {
     /// The type of a flag's values.

@@ -13,10 +13,13 @@ use futures::FutureExt as _;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use serinus_control::{AuthPolicy, Authenticator, ControlState, Scope, mint};
+use serinus_control::{
+    AuthPolicy, Authenticator, ControlState, EnvironmentReader, OneEnvironment, Scope, mint,
+};
 use serinus_domain::{
     digest::Digest,
-    revision::{Cause, Change, Draft, RevisionNumber},
+    revision::{Cause, Change, Draft, Provenance, RevisionNumber},
+    source::{CitedPrompt, CopiedPrompt, SourceError},
     units::Timestamp,
 };
 use serinus_store::{Live, Log as _, LogReader as _, MemoryStore, ReportBoard, Store, Token, Tokens};
@@ -39,6 +42,7 @@ pub enum Who {
     Publisher,
     Operator,
     Recorder,
+    Approver,
     Admin,
 }
 
@@ -50,6 +54,7 @@ impl Who {
             Self::Publisher => &[Scope::Write],
             Self::Operator => &[Scope::Operate],
             Self::Recorder => &[Scope::Record],
+            Self::Approver => &[Scope::Approve],
         }
     }
 
@@ -114,7 +119,7 @@ impl World {
     /// A server with a token for each persona.
     pub async fn guarded() -> Self {
         let store = Arc::new(MemoryStore::default());
-        for who in [Who::Viewer, Who::Publisher, Who::Operator, Who::Recorder] {
+        for who in [Who::Viewer, Who::Publisher, Who::Operator, Who::Recorder, Who::Approver] {
             let id = format!("{who:?}").to_lowercase();
             let token = Token {
                 hash: mint(&id, [7, who as u128]).hash,
@@ -123,6 +128,9 @@ impl World {
                 scopes: who.scopes().iter().map(|scope| scope.as_str().to_owned()).collect(),
                 created_at: Timestamp(0),
                 revoked_at: None,
+                person: None,
+                environment: None,
+                expires_at: None,
             };
             Tokens::put(&*store, &token).await.unwrap();
         }
@@ -148,6 +156,9 @@ impl World {
             admin_token_hash: Some(Digest::of(admin_token().as_bytes())),
         };
         let chance = AtomicU64::new(1000);
+        let still = now.clone();
+        let reader =
+            EnvironmentReader { key: "production".into(), store: shared.clone(), live: Arc::clone(&live) };
         let (racing, rival_store) = (Arc::clone(&rivals), store.clone());
         let control = ControlState {
             store: shared.clone(),
@@ -161,9 +172,11 @@ impl World {
                 now()
             }),
             random: Arc::new(move || u128::from(chance.fetch_add(1, Ordering::SeqCst)) << 64 | 0xfeed),
-            auth: Arc::new(Authenticator::new(policy, shared)),
+            auth: Arc::new(Authenticator::new(policy, shared.clone(), Arc::new(still))),
             clock_factor: 60.0,
             environment: "production".into(),
+            environments: Arc::new(OneEnvironment(reader)),
+            sources: Arc::new(|cited| async move { elsewhere(&cited) }.boxed()),
             shutdown: shutdown.clone(),
         };
         let router = serinus_control::router(control);
@@ -183,6 +196,15 @@ impl World {
     pub async fn ask(&self, who: Who, method: Method, path: &str, body: &Value) -> Reply {
         let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         self.send(request(who, method, path, bytes)).await
+    }
+
+    /// Sends `body` with a token's text, as a person or an application does.
+    pub async fn ask_with(&self, token: &str, method: Method, path: &str, body: &Value) -> Reply {
+        let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request =
+            Request::builder().method(method).uri(format!("/api/v1{path}")).header("host", "serinus");
+        let request = request.header("authorization", format!("Bearer {token}"));
+        self.send(request.body(Body::from(bytes)).unwrap()).await
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -262,4 +284,21 @@ fn rival(store: &MemoryStore, message: String) {
         provenance: Provenance::default(),
     };
     store.append(&draft, Timestamp(1)).now_or_never().unwrap().unwrap();
+}
+
+/// Another prompt platform: it has `support` in version 3, whatever version is asked for.
+fn elsewhere(cited: &CitedPrompt) -> Result<CopiedPrompt, SourceError> {
+    match (cited.platform.as_str(), cited.name.as_str()) {
+        ("langfuse", "support") => Ok(CopiedPrompt {
+            version: 3,
+            content: serde_json::from_value(json!({
+                "text": "Help {{name}}.", "syntax": "mustache", "variables": { "name": {} },
+            }))
+            .unwrap(),
+            digest: Digest::of(b"Help {{name}}."),
+            not_carried: vec!["tags: old".into()],
+        }),
+        ("langfuse", name) => Err(SourceError::Gone(format!("langfuse knows no prompt {name}"))),
+        (other, _) => Err(SourceError::Unconfigured(format!("no access to {other}"))),
+    }
 }

@@ -8,6 +8,8 @@ mod pattern;
 mod refusal;
 mod schema;
 
+pub(crate) use schema::Schema;
+
 use crate::{
     entity::{ParserContent, ParserFormat},
     limits::CHECKED_BYTES_MAX,
@@ -26,7 +28,7 @@ pub struct Parser {
 enum Format {
     Text,
     Json,
-    Schema(schema::Schema),
+    Schema(Schema),
     Pattern(pattern::Pattern),
     ToolCall,
 }
@@ -50,7 +52,7 @@ impl Parser {
         let format = match &content.format {
             ParserFormat::Text => Format::Text,
             ParserFormat::Json => Format::Json,
-            ParserFormat::JsonSchema { schema } => Format::Schema(schema::Schema::compile(schema)?),
+            ParserFormat::JsonSchema { schema } => Format::Schema(Schema::compile(schema)?),
             ParserFormat::Regex { pattern } => Format::Pattern(pattern::Pattern::compile(pattern)?),
             ParserFormat::ToolCall => Format::ToolCall,
         };

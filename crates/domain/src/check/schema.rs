@@ -13,10 +13,10 @@ const BACKTRACK_MAX: usize = 100_000;
 
 /// A compiled schema.
 #[derive(Debug)]
-pub(super) struct Schema(Box<Validator>);
+pub(crate) struct Schema(Box<Validator>);
 
 impl Schema {
-    pub(super) fn compile(schema: &Value) -> Result<Self, String> {
+    pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
         let bytes = serde_json::to_vec(schema).map_or(usize::MAX, |bytes| bytes.len());
         if bytes > SCHEMA_BYTES_MAX {
             return Err(format!("schema has {bytes} bytes: use at most {SCHEMA_BYTES_MAX}"));
@@ -36,6 +36,16 @@ impl Schema {
             format!(
                 "schema does not compile at {at}: {refused}: references must point into the schema itself"
             )
+        })
+    }
+
+    /// Why a value does not meet the schema, and where.
+    pub(crate) fn check(&self, value: &Value) -> Result<(), String> {
+        self.0.validate(value).map_err(|failed| {
+            let at = failed.instance_path().as_str();
+            let at = if at.is_empty() { "/" } else { at };
+            let why: String = failed.to_string().chars().take(300).collect();
+            format!("at {at}: {why}")
         })
     }
 

@@ -1,53 +1,23 @@
-//! Commands of people and tokens on artifacts, features, flags, channels and running rollouts, each to a draft or a rejection.
+//! Commands of people and tokens on features, flags, channels and running rollouts, each to a draft or a rejection.
 //! Knows nothing of who may give them.
 
 use crate::{
     bundle::{BundleId, Contents},
     compile::check_bundle,
-    decide::{Rejection, guard, stage},
-    digest::{Digest, canonical_json},
+    decide::{Rejection, flag, guard, stage},
     entity::{
-        ArtifactDoc, ArtifactKind, ArtifactRef, ChannelDoc, CombinationDoc, Content, DocKey, Document,
-        FeatureDoc, FlagDoc, HoldReason, Phase, Proof, Requirement, RolloutDoc,
+        ChannelDoc, CombinationDoc, DocKey, Document, EnvironmentDoc, FeatureDoc, HoldReason, Phase, Proof,
+        RolloutDoc,
     },
-    id::{ArtifactName, FeatureKey, RolloutKey},
+    id::{FeatureKey, RolloutKey},
+    limits::APPROVALS_MAX,
     lint,
     revision::{Cause, Change, Draft, Provenance},
     snapshot::Snapshot,
     units::Timestamp,
 };
 
-/// A new version of an artifact.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PublishRequest {
-    /// Of which kind.
-    pub kind: ArtifactKind,
-    /// Of which series.
-    pub name: ArtifactName,
-    /// Its content.
-    pub content: serde_json::Value,
-    /// Its needs.
-    pub requires: Vec<Requirement>,
-    /// Why.
-    pub message: String,
-    /// Who.
-    pub actor: String,
-}
-
-/// What publishing came to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Published {
-    /// The version.
-    pub reference: ArtifactRef,
-    /// Its content's digest.
-    pub digest: Digest,
-    /// The blob to store before the revision.
-    pub blob: Vec<u8>,
-    /// The revision to append; none where the same content is a version already.
-    pub draft: Option<Draft>,
-}
-
-fn draft(snapshot: &Snapshot, actor: &str, message: String, changes: Vec<Change>) -> Draft {
+pub(super) fn draft(snapshot: &Snapshot, actor: &str, message: String, changes: Vec<Change>) -> Draft {
     Draft {
         expected_head: snapshot.revision,
         actor: actor.to_owned(),
@@ -57,46 +27,6 @@ fn draft(snapshot: &Snapshot, actor: &str, message: String, changes: Vec<Change>
         idempotency_key: None,
         provenance: Provenance::default(),
     }
-}
-
-/// Publishes a version. The same content with the same needs is the same version.
-pub fn publish_artifact(
-    snapshot: &Snapshot,
-    contents: &Contents,
-    request: &PublishRequest,
-    now: Timestamp,
-) -> Result<Published, Rejection> {
-    let subject = format!("{}/{}", request.kind, request.name);
-    let refused = |reason: String| Rejection::new("artifact.invalid", format!("{subject}: {reason}"));
-    let content = Content::parse(request.kind, &request.content).map_err(refused)?;
-    lint::content(&content).map_err(refused)?;
-    lint::message(&request.message).map_err(refused)?;
-    let blob = canonical_json(&content.to_value());
-    let digest = Digest::of(&blob);
-    let versions = snapshot.versions(request.kind, request.name.as_str());
-    if let Some(same) = versions.iter().find(|doc| doc.content == digest && doc.requires == request.requires)
-    {
-        return Ok(Published { reference: same.reference(), digest, blob, draft: None });
-    }
-    let doc = ArtifactDoc {
-        artifact_kind: request.kind,
-        name: request.name.clone(),
-        version: versions.last().map_or(1, |doc| doc.version + 1),
-        content: digest,
-        requires: request.requires.clone(),
-        author: request.actor.clone(),
-        message: request.message.clone(),
-        created_at: now,
-        source: None,
-        archived: false,
-        redacted: false,
-    };
-    let reference = doc.reference();
-    lint::includes(&reference, &content, snapshot, contents).map_err(refused)?;
-    let message =
-        if request.message.is_empty() { format!("publish {reference}") } else { request.message.clone() };
-    let changes = vec![Change::put(&Document::Artifact(doc))];
-    Ok(Published { reference, digest, blob, draft: Some(draft(snapshot, &request.actor, message, changes)) })
 }
 
 /// Creates or changes a feature. What it serves then is declared as its baseline by whoever does so.
@@ -110,10 +40,10 @@ pub fn put_feature(
     let refused =
         |reason: String| Rejection::new("feature.invalid", format!("feature \"{}\": {reason}", doc.key));
     lint::feature(doc).map_err(refused)?;
-    if snapshot
-        .documents()
-        .any(|other| matches!(other, Document::Flag(flag) if flag.key.as_str() == doc.key.as_str()))
-    {
+    flag::feature_needs(snapshot, doc).map_err(refused)?;
+    let has_its_key =
+        |other: &Document| matches!(other, Document::Flag(flag) if flag.key.as_str() == doc.key.as_str());
+    if snapshot.under("flag/").any(has_its_key) {
         return Err(refused("a plain flag has this key: choose another".into()));
     }
     let bundles = std::iter::once(doc.control.clone())
@@ -184,28 +114,6 @@ pub fn live_rollout<'a>(snapshot: &'a Snapshot, feature: &FeatureKey) -> Option<
     snapshot.rollouts().find(|doc| doc.state.phase.is_live() && doc.spec.change.contains_key(feature))
 }
 
-/// Creates or changes a plain flag. Its salt stays what it was.
-pub fn put_flag(snapshot: &Snapshot, doc: &FlagDoc, actor: &str) -> Result<Draft, Rejection> {
-    let refused = |reason: String| Rejection::new("flag.invalid", format!("flag \"{}\": {reason}", doc.key));
-    let mut doc = doc.clone();
-    let before = snapshot.documents().find_map(|other| match other {
-        Document::Flag(flag) if flag.key == doc.key => Some(flag),
-        _ => None,
-    });
-    if let Some(before) = before {
-        doc.salt.clone_from(&before.salt);
-    } else if doc.salt.is_empty() {
-        doc.salt = format!("flag/{}", doc.key);
-    }
-    lint::flag(&doc).map_err(refused)?;
-    if snapshot.features().any(|feature| feature.key.as_str() == doc.key.as_str()) {
-        return Err(refused("a feature has this key: choose another".into()));
-    }
-    let verb = if before.is_some() { "change" } else { "create" };
-    let message = format!("{verb} flag {}", doc.key);
-    Ok(draft(snapshot, actor, message, vec![Change::put(&Document::Flag(doc))]))
-}
-
 /// Creates or changes a notification channel.
 pub fn put_channel(snapshot: &Snapshot, doc: &ChannelDoc, actor: &str) -> Result<Draft, Rejection> {
     if !doc.url.starts_with("http://") && !doc.url.starts_with("https://") {
@@ -215,6 +123,18 @@ pub fn put_channel(snapshot: &Snapshot, doc: &ChannelDoc, actor: &str) -> Result
     }
     let changes = vec![Change::put(&Document::Channel(doc.clone()))];
     Ok(draft(snapshot, actor, format!("put channel {}", doc.key), changes))
+}
+
+/// Changes the environment's own rules.
+pub fn put_environment(snapshot: &Snapshot, doc: &EnvironmentDoc, actor: &str) -> Result<Draft, Rejection> {
+    let refused = |reason: String| Rejection::new("environment.invalid", format!("environment: {reason}"));
+    if doc.approvals_min > APPROVALS_MAX {
+        return Err(refused(format!("{} approvals: ask for at most {APPROVALS_MAX}", doc.approvals_min)));
+    }
+    lint::message(&doc.description).map_err(refused)?;
+    let changes = vec![Change::put(&Document::Environment(doc.clone()))];
+    let protected = if doc.protected { "protected" } else { "unprotected" };
+    Ok(draft(snapshot, actor, format!("environment rules: {protected}"), changes))
 }
 
 fn rollout<'a>(snapshot: &'a Snapshot, key: &RolloutKey) -> Result<&'a RolloutDoc, Rejection> {

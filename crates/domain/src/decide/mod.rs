@@ -1,22 +1,41 @@
 //! Decisions: a person's command, or evidence, to a draft, a rejection, or nothing. Pure; appends nothing itself.
 
+mod adopt;
 mod command;
+mod copy;
 mod defaults;
+mod flag;
 mod guard;
+mod propose;
+mod registry;
+mod revert;
 mod rollback;
+mod schedule;
+mod segment;
 mod stage;
 mod start;
 
 use serde::{Deserialize, Serialize};
 
+pub use adopt::{Adopted, adopt};
 pub use command::{
-    PublishRequest, Published, advance, hold, kill, publish_artifact, put_channel, put_feature, put_flag,
-    rearm, resume,
+    advance, hold, kill, live_rollout, put_channel, put_environment, put_feature, rearm, resume,
 };
+pub use copy::{Difference, Side, compare, copy};
 pub use defaults::{default_guardrails, default_stages};
+pub use flag::{archive_flag, put_flag, retire_flag};
 pub use guard::{Firing, HOLD_LIMIT, RESUME_LIMIT, SAMPLE_RATIO_LIMIT};
+pub use propose::{NewLayer, Proposed, propose};
+pub use registry::{
+    PersonalData, PublishRequest, PublishTerms, Published, RESERVED_LABELS, Redaction, archive, label,
+    labels, publish_artifact, publish_on_terms, redact, unlabel,
+};
+pub use revert::{RevertConflict, RevertRefused, Reverting, revert};
 pub use rollback::{RollbackPlan, RollbackRequest, plan_rollback};
-pub use stage::{Gate, gate};
+pub use schedule::{cancel_schedule, described, due, next_due, put_schedule, schedule, schedules};
+pub use segment::{put_group, put_segment, retire_segment};
+pub use stage::{Gate, gate, restarted};
+pub(crate) use start::latch;
 pub use start::{StartRequest, start};
 
 use crate::{

@@ -196,6 +196,14 @@ pub(super) fn entered(doc: &RolloutDoc, stage: usize, now: Timestamp) -> Rollout
     }
 }
 
+/// A rollout that was declared earlier, as if it began now.
+pub fn restarted(doc: &RolloutDoc, now: Timestamp) -> RolloutDoc {
+    let mut next = doc.clone();
+    next.state.started_at = None;
+    next.state = entered(&next, 0, now);
+    next
+}
+
 /// The rollout in its next stage.
 pub(super) fn advanced(doc: &RolloutDoc, now: Timestamp) -> Vec<Change> {
     let mut next = doc.clone();

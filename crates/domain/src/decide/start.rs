@@ -9,14 +9,14 @@ use crate::{
     decide::{Rejection, command::live_rollout, defaults, stage},
     entity::{
         BucketBy, CombinationDoc, Condition, DocKey, Document, GuardrailAction, GuardrailSpec, Layers, Phase,
-        RolloutDoc, RolloutSpec, RolloutState, StageKind, StageSpec,
+        RolloutDoc, RolloutSpec, RolloutState, Slot, StageKind, StageSpec,
     },
-    id::{CategoryKey, ChannelKey, FeatureKey, RolloutKey},
+    id::{CategoryKey, ChannelKey, FeatureKey, GroupKey, RolloutKey},
     limits::{CATEGORIES_MAX, CHANGE_FEATURES_MAX},
     lint,
     revision::{Cause, Change, Draft, Provenance},
     snapshot::Snapshot,
-    units::{Millis, Share, Timestamp},
+    units::{Millis, PPM_WHOLE, Share, Timestamp},
 };
 
 /// The largest error budget: with more, evidence would take a change back before it holds it (1/20% = 5).
@@ -51,6 +51,8 @@ pub struct StartRequest {
     pub judge_deadline: Option<Millis>,
     /// Categories with guardrails of their own; those that the features declare where not given.
     pub categories: Option<Vec<CategoryKey>>,
+    /// A part of an exclusion group, of this size.
+    pub group: Option<(GroupKey, Share)>,
     /// Where pages go.
     pub channels: Vec<ChannelKey>,
     /// Why.
@@ -74,6 +76,7 @@ pub fn start(
         )));
     }
     lint::condition(&request.audience).map_err(refused)?;
+    super::flag::segments(snapshot, &request.audience).map_err(refused)?;
     lint::message(&request.message).map_err(refused)?;
     if request.alpha.is_some_and(|alpha| alpha == Share::NONE || alpha > ALPHA_MAX) {
         return Err(refused(format!(
@@ -98,7 +101,9 @@ pub fn start(
             )));
         }
     }
+    let slot = slot(snapshot, request)?;
     let spec = complete(snapshot, request, &key, baseline, candidate)?;
+    let spec = RolloutSpec { slot, ..spec };
     let warnings = warnings(request, &spec);
     let mut doc = RolloutDoc { key, spec, state: not_started() };
     doc.state = stage::entered(&doc, 0, now);
@@ -115,6 +120,44 @@ pub fn start(
         provenance: Provenance::default(),
     };
     Ok((doc, draft, warnings))
+}
+
+/// The first part of the group that no live rollout has.
+fn slot(snapshot: &Snapshot, request: &StartRequest) -> Result<Option<Slot>, Rejection> {
+    let Some((group, share)) = &request.group else { return Ok(None) };
+    if snapshot.group(group).is_none() {
+        let text =
+            format!("exclusion group \"{group}\" does not exist: create it with `serinus group put {group}`");
+        return Err(Rejection::new("group.unknown", text));
+    }
+    if *share == Share::NONE {
+        return Err(Rejection::new("rollout.invalid", "a part of an exclusion group is above 0%".to_owned()));
+    }
+    let live = snapshot.rollouts().filter(|doc| doc.state.phase.is_live());
+    let mut taken: Vec<_> = live
+        .filter_map(|doc| Some((doc.spec.slot.as_ref().filter(|slot| slot.group == *group)?, &doc.key)))
+        .collect();
+    taken.sort_by_key(|(slot, _)| slot.from);
+    let mut from = 0;
+    for (slot, _) in &taken {
+        if slot.from >= from + share.as_ppm() {
+            break;
+        }
+        from = from.max(slot.to);
+    }
+    let to = from + share.as_ppm();
+    if to <= PPM_WHOLE {
+        return Ok(Some(Slot { group: group.clone(), from, to }));
+    }
+    let held: Vec<_> = taken
+        .iter()
+        .map(|(slot, key)| format!("{key} has {}", Share::ppm(slot.to.saturating_sub(slot.from))))
+        .collect();
+    let text = format!(
+        "exclusion group \"{group}\" has no free part of {share}: {}; wait for one to end, or ask for less",
+        held.join(", ")
+    );
+    Err(Rejection::new("group.full", text))
 }
 
 fn not_started() -> RolloutState {
@@ -171,7 +214,7 @@ fn combinations(
 }
 
 /// A change that was taken back stays off until a person re-arms it.
-fn latch(
+pub(crate) fn latch(
     snapshot: &Snapshot,
     feature: &FeatureKey,
     control: &Layers,

@@ -158,6 +158,21 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// The segments that it refers to, in the order of the text.
+    pub fn segments(&self) -> Vec<&SegmentKey> {
+        let mut found = Vec::new();
+        let mut open = vec![self];
+        while let Some(part) = open.pop() {
+            match part {
+                Self::Segment(key) => found.push(key),
+                Self::And(parts) | Self::Or(parts) => open.extend(parts.iter().rev()),
+                Self::Not(part) => open.push(part),
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// Whether it is met by everybody.
     pub fn is_always(&self) -> bool {
         matches!(self, Self::Always)

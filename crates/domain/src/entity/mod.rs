@@ -48,7 +48,10 @@ pub use rollout::{
 pub use schedule::{Planned, ScheduleDoc, ScheduleState};
 pub use segment::SegmentDoc;
 
-use crate::id::{ChannelKey, FeatureKey, FlagKey, GroupKey, RolloutKey, ScheduleKey, SegmentKey};
+use crate::{
+    digest::Digest,
+    id::{ChannelKey, FeatureKey, FlagKey, GroupKey, RolloutKey, ScheduleKey, SegmentKey},
+};
 
 /// Where a document stands in the snapshot: `kind/…`. Ordered, so that a fold has one order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -172,6 +175,18 @@ impl Document {
             Self::Schedule(doc) => DocKey::schedule(&doc.key),
             Self::Label(doc) => DocKey::label(doc),
             Self::Environment(_) => DocKey::environment(),
+        }
+    }
+
+    /// The blobs that evaluating it takes: the content of a layer, lists of people. What only a judge or a person reads is not there.
+    pub fn blobs(&self) -> Vec<Digest> {
+        match self {
+            Self::Artifact(doc) if matches!(doc.artifact_kind, ArtifactKind::Layer(_)) => vec![doc.content],
+            Self::Segment(doc) => doc.included.into_iter().chain(doc.excluded).collect(),
+            Self::Flag(FlagDoc { forced, .. }) | Self::Feature(FeatureDoc { forced, .. }) => {
+                forced.iter().map(|forced| forced.units).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -1,10 +1,17 @@
 //! Checks of an artifact's content: size, secrets, templates and schemas that compile, includes without cycles.
+//! Knows nothing of the shapes that secrets have.
 
 use crate::{
     bundle::{Contents, Library},
     check::Parser,
-    entity::{ArtifactDoc, ArtifactRef, Content, ModelContent, SamplingContent},
-    limits::ARTIFACT_BYTES_MAX,
+    entity::{
+        ArtifactDoc, ArtifactRef, Content, DatasetContent, ModelContent, SamplingContent, TaxonomyContent,
+    },
+    limits::{
+        ARTIFACT_BYTES_MAX, CASE_MESSAGES_MAX, CATEGORY_EXAMPLES_MAX, DATASET_BYTES_MAX, DATASET_CASES_MAX,
+        TAXONOMY_CATEGORIES_MAX,
+    },
+    lint::private,
     render::Template,
     snapshot::Snapshot,
 };
@@ -12,10 +19,12 @@ use crate::{
 /// Checks what a content can be checked for alone.
 pub fn content(content: &Content) -> Result<(), String> {
     let bytes = serde_json::to_vec(&content.to_value()).map_or(usize::MAX, |bytes| bytes.len());
-    if bytes > ARTIFACT_BYTES_MAX {
-        return Err(format!("content has {bytes} bytes: publish at most {ARTIFACT_BYTES_MAX}"));
+    let bytes_max =
+        if matches!(content, Content::Dataset(_)) { DATASET_BYTES_MAX } else { ARTIFACT_BYTES_MAX };
+    if bytes > bytes_max {
+        return Err(format!("content has {bytes} bytes: publish at most {bytes_max}"));
     }
-    if let Some(what) = secret(&content.to_value()) {
+    if let Some(what) = private::secret(&content.to_value()) {
         return Err(format!(
             "content holds what looks like {what}: take it out, secrets stay in the server's configuration"
         ));
@@ -32,8 +41,83 @@ pub fn content(content: &Content) -> Result<(), String> {
         }
         Content::SystemPrompt(_) | Content::PromptTemplate(_) => Ok(()),
         Content::Retrieval(_) | Content::Tools(_) | Content::Rubric(_) => Ok(()),
-        Content::Taxonomy(_) | Content::Dataset(_) => Ok(()),
+        Content::Taxonomy(taxonomy) => check_taxonomy(taxonomy),
+        Content::Dataset(dataset) => check_dataset(dataset),
     }
+}
+
+/// Refuses what looks like a person's data in texts that go to models and judges, and in what was recorded of people.
+pub fn personal(content: &Content) -> Result<(), String> {
+    let found = match content {
+        Content::SystemPrompt(_)
+        | Content::PromptTemplate(_)
+        | Content::Rubric(_)
+        | Content::Taxonomy(_)
+        | Content::Dataset(_) => private::personal(&content.to_value()),
+        Content::Model(_)
+        | Content::Sampling(_)
+        | Content::Retrieval(_)
+        | Content::Tools(_)
+        | Content::OutputParser(_) => None,
+    };
+    found.map_or(Ok(()), |what| {
+        Err(format!(
+            "content holds what looks like {what}: take it out, or publish with \"personal_data\": \"intended\" if it belongs there"
+        ))
+    })
+}
+
+fn check_taxonomy(taxonomy: &TaxonomyContent) -> Result<(), String> {
+    let count = taxonomy.categories.len();
+    if count == 0 || count > TAXONOMY_CATEGORIES_MAX {
+        return Err(format!("categories: {count}, use 1 to {TAXONOMY_CATEGORIES_MAX}"));
+    }
+    for (key, category) in &taxonomy.categories {
+        if category.description.trim().is_empty() {
+            return Err(format!("categories.{key}.description is empty: say what belongs to it"));
+        }
+        let examples = category.examples.len();
+        if examples > CATEGORY_EXAMPLES_MAX {
+            return Err(format!(
+                "categories.{key}.examples: {examples}, use at most {CATEGORY_EXAMPLES_MAX}"
+            ));
+        }
+        if category.examples.iter().any(|example| example.trim().is_empty()) {
+            return Err(format!("categories.{key}.examples: one is empty: take it out"));
+        }
+    }
+    Ok(())
+}
+
+fn check_dataset(dataset: &DatasetContent) -> Result<(), String> {
+    const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
+    let count = dataset.cases.len();
+    if count == 0 || count > DATASET_CASES_MAX {
+        return Err(format!("cases: {count}, use 1 to {DATASET_CASES_MAX}"));
+    }
+    for (at, case) in dataset.cases.iter().enumerate() {
+        let messages = case.messages.len();
+        if messages == 0 || messages > CASE_MESSAGES_MAX {
+            return Err(format!("cases[{at}].messages: {messages}, use 1 to {CASE_MESSAGES_MAX}"));
+        }
+        let role = |message: &serde_json::Value| {
+            message.get("role").and_then(|role| role.as_str().map(str::to_owned))
+        };
+        let strange = case
+            .messages
+            .iter()
+            .position(|message| role(message).is_none_or(|role| !ROLES.contains(&role.as_str())));
+        if let Some(strange) = strange {
+            let roles = ROLES.join(", ");
+            return Err(format!("cases[{at}].messages[{strange}].role is none of {roles}"));
+        }
+        if case.messages.last().and_then(role).as_deref() != Some("user") {
+            return Err(format!(
+                "cases[{at}].messages: the last one is the user's, whose answer is looked at"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_model(model: &ModelContent) -> Result<(), String> {
@@ -73,40 +157,6 @@ fn check_sampling(sampling: &SamplingContent) -> Result<(), String> {
     Ok(())
 }
 
-/// What a text looks like, if it looks like a secret. A few sure shapes; a wrong guess would keep people from publishing.
-fn secret(value: &serde_json::Value) -> Option<&'static str> {
-    match value {
-        serde_json::Value::String(text) => secret_in(text),
-        serde_json::Value::Array(items) => items.iter().find_map(secret),
-        serde_json::Value::Object(members) => members.values().find_map(secret),
-        _ => None,
-    }
-}
-
-fn secret_in(text: &str) -> Option<&'static str> {
-    if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----") {
-        return Some("a private key");
-    }
-    let token = |word: &str, prefix: &str, rest_min: usize| {
-        word.strip_prefix(prefix).is_some_and(|rest| {
-            rest.len() >= rest_min
-                && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        })
-    };
-    let shapes = [
-        ("sk-", 20, "an API key"),
-        ("ghp_", 30, "a GitHub token"),
-        ("AKIA", 16, "an AWS key id"),
-        ("xoxb-", 20, "a Slack token"),
-    ];
-    text.split(|c: char| {
-        c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '=' | ':' | '`' | '(' | ')')
-    })
-    .find_map(|word| {
-        shapes.iter().find(|(prefix, min, _)| token(word, prefix, *min)).map(|(_, _, what)| *what)
-    })
-}
-
 /// Compiles a template with everything that it includes: a cycle, a missing version or an undeclared variable shows here.
 pub fn includes(
     reference: &ArtifactRef,
@@ -138,24 +188,5 @@ impl Library for NewVersion<'_> {
         }
         let doc = self.snapshot.artifact(reference).ok_or_else(|| format!("{reference} does not exist"))?;
         self.contents.read(doc.artifact_kind, &doc.content)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_are_seen() {
-        for bad in [
-            "use sk-proj-abcdefghijklmnopqrstuv please",
-            "key=\"AKIAIOSFODNN7EXAMPLE\"",
-            "-----BEGIN RSA PRIVATE KEY-----",
-        ] {
-            assert!(secret_in(bad).is_some(), "{bad}");
-        }
-        for good in ["you are a helpful assistant", "sk-", "explain risk-taking-behaviour-in-markets to me"] {
-            assert!(secret_in(good).is_none(), "{good}");
-        }
     }
 }

@@ -4,12 +4,17 @@
 mod condition;
 mod content;
 mod flag;
+mod private;
 mod rollout;
+mod stale;
 
 pub use condition::condition;
-pub use content::{content, includes};
+pub use content::{content, includes, personal};
 pub use flag::{feature, flag};
 pub use rollout::{guardrails, stages};
+pub use stale::{
+    FlagUsage, Lifecycle, STALE_AFTER, lifecycle, users_of_flag, users_of_group, users_of_segment,
+};
 
 use crate::limits::MESSAGE_BYTES_MAX;
 

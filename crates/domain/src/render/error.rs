@@ -18,6 +18,16 @@ pub enum InvalidTemplate {
         /// In the engine's words.
         reason: String,
     },
+    /// A text that is no mustache.
+    #[error("{reference} line {line}: {reason}")]
+    Mustache {
+        /// Where.
+        reference: ArtifactRef,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A variable that nobody declares.
     #[error(
         "{reference} uses variable \"{name}\", which it does not declare: add it to variables, or correct the name"

@@ -7,10 +7,13 @@ use minijinja::{
     syntax::SyntaxConfig,
 };
 
-use super::error::{InvalidTemplate, kind_name};
+use super::{
+    error::{InvalidTemplate, kind_name},
+    mustache,
+};
 use crate::{
     bundle::Library,
-    entity::{ArtifactRef, Content, PromptContent, VariableDecl},
+    entity::{ArtifactRef, Content, PromptContent, TemplateSyntax, VariableDecl},
     limits::{INCLUDE_DEPTH_MAX, INCLUDES_MAX},
 };
 
@@ -32,7 +35,8 @@ pub(super) fn gather(
 ) -> Result<Gathered, InvalidTemplate> {
     let mut walk =
         Walk { library, texts: BTreeMap::new(), heights: BTreeMap::new(), variables: BTreeMap::new() };
-    let plain = !prompt.text.contains("{{") && !prompt.text.contains("{%") && !prompt.text.contains("{#");
+    let blocks = prompt.text.contains("{%") || prompt.text.contains("{#");
+    let plain = !prompt.text.contains("{{") && !(blocks && prompt.syntax == TemplateSyntax::Jinja);
     walk.visit(reference, prompt.clone(), &mut Vec::new())?;
     let variables = walk.variables.into_iter().map(|(name, (_, decl))| (name, decl)).collect();
     Ok(Gathered { texts: walk.texts, variables, plain })
@@ -54,22 +58,37 @@ impl Walk<'_> {
         chain: &mut Vec<ArtifactRef>,
     ) -> Result<usize, InvalidTemplate> {
         self.declare(reference, &prompt)?;
-        let targets = includes(reference, &prompt.text)?;
+        let syntax = prompt.syntax;
+        let targets = match syntax {
+            TemplateSyntax::Jinja => includes(reference, &prompt.text)?,
+            TemplateSyntax::Mustache => {
+                let partials = mustache::parse(reference, &prompt.text)?.partials;
+                partials.into_iter().map(|(target, _)| target).collect()
+            }
+        };
         self.texts.insert(reference.clone(), prompt);
         chain.push(reference.clone());
         let mut height = 0;
         for target in targets {
-            height = height.max(self.target(&target, chain)?);
+            height = height.max(self.target(&target, syntax, chain)?);
         }
         chain.pop();
         self.heights.insert(reference.clone(), height + 1);
         Ok(height + 1)
     }
 
-    fn target(&mut self, target: &str, chain: &mut Vec<ArtifactRef>) -> Result<usize, InvalidTemplate> {
+    fn target(
+        &mut self,
+        target: &str,
+        syntax: TemplateSyntax,
+        chain: &mut Vec<ArtifactRef>,
+    ) -> Result<usize, InvalidTemplate> {
         let names = || chain.iter().map(ToString::to_string).chain([target.to_owned()]).collect::<Vec<_>>();
         let refused = |reason: String| InvalidTemplate::Target { chain: names(), reason };
         let reference: ArtifactRef = target.parse().map_err(&refused)?;
+        if reference.to_string() != target {
+            return Err(refused(format!("write it as {reference}")));
+        }
         if chain.contains(&reference) {
             return Err(InvalidTemplate::Cycle { chain: names() });
         }
@@ -85,12 +104,21 @@ impl Walk<'_> {
         if self.texts.len() > INCLUDES_MAX {
             return Err(InvalidTemplate::TooMany { chain: names() });
         }
-        if self.library.artifact(&reference).is_none() {
-            return Err(refused(format!(
-                "{reference} does not exist: publish it first, or include another version"
-            )));
+        match self.library.artifact(&reference) {
+            None => {
+                return Err(refused(format!(
+                    "{reference} does not exist: publish it first, or include another version"
+                )));
+            }
+            Some(doc) if doc.redacted => {
+                return Err(refused(format!("{reference} was redacted: include another version")));
+            }
+            Some(_) => {}
         }
         match self.library.content(&reference).map_err(&refused)? {
+            Content::SystemPrompt(prompt) | Content::PromptTemplate(prompt) if prompt.syntax != syntax => {
+                Err(refused("it is written in the other syntax: include a version in the same one".into()))
+            }
             Content::SystemPrompt(prompt) | Content::PromptTemplate(prompt) => {
                 self.visit(&reference, prompt, chain)
             }

@@ -9,10 +9,13 @@ use serde_json::Value;
 use super::{
     error::{InvalidTemplate, RenderError, kind_name},
     include::{Gathered, gather},
+    mustache::{self, Trees},
 };
 use crate::{
     bundle::Library,
-    entity::{ArtifactKind, ArtifactRef, LayerKind, PromptContent, VariableDecl, VariableType},
+    entity::{
+        ArtifactKind, ArtifactRef, LayerKind, PromptContent, TemplateSyntax, VariableDecl, VariableType,
+    },
     limits::{RENDER_FUEL, RENDERED_BYTES_MAX},
 };
 
@@ -23,6 +26,8 @@ const INPUT: &str = "input";
 pub struct Template {
     reference: ArtifactRef,
     variables: BTreeMap<String, VariableDecl>,
+    /// Every version that it includes, directly or not.
+    includes: Vec<ArtifactRef>,
     /// Defaults as the engine holds them, so that a render only counts a reference.
     defaults: BTreeMap<String, minijinja::Value>,
     body: Body,
@@ -33,6 +38,8 @@ enum Body {
     Plain(Box<str>),
     /// An engine that holds this template under the name, and what it includes.
     Jinja(Box<Environment<'static>>, String),
+    /// The trees of this template and of what it includes.
+    Mustache(Trees),
 }
 
 impl fmt::Debug for Template {
@@ -69,12 +76,18 @@ impl Template {
             });
         }
         let mut used_input = false;
-        let body = if gathered.plain {
-            Body::Plain(prompt.text.as_str().into())
-        } else {
-            let (environment, used) = engine(&gathered, wraps)?;
-            used_input = used;
-            Body::Jinja(Box::new(environment), reference.to_string())
+        let body = match prompt.syntax {
+            _ if gathered.plain => Body::Plain(prompt.text.as_str().into()),
+            TemplateSyntax::Jinja => {
+                let (environment, used) = engine(&gathered, wraps)?;
+                used_input = used;
+                Body::Jinja(Box::new(environment), reference.to_string())
+            }
+            TemplateSyntax::Mustache => {
+                let (trees, used) = trees(&gathered, wraps)?;
+                used_input = used;
+                Body::Mustache(trees)
+            }
         };
         if wraps && !used_input {
             return Err(InvalidTemplate::InputUnused { reference: reference.clone() });
@@ -85,6 +98,7 @@ impl Template {
         Ok(Self {
             reference: reference.clone(),
             defaults: defaults.collect(),
+            includes: gathered.texts.keys().filter(|included| *included != reference).cloned().collect(),
             variables: gathered.variables,
             body,
         })
@@ -93,6 +107,11 @@ impl Template {
     /// Which version it is.
     pub fn reference(&self) -> &ArtifactRef {
         &self.reference
+    }
+
+    /// Every version that it includes, directly or not.
+    pub fn includes(&self) -> &[ArtifactRef] {
+        &self.includes
     }
 
     /// Every variable that it or one of its includes declares; of a prompt template, `input` too.
@@ -111,11 +130,14 @@ impl Template {
         variables: &BTreeMap<String, Value>,
         input: Option<&str>,
     ) -> Result<String, RenderError> {
-        let values = self.values(variables, input)?;
+        let input = input.map(Value::from);
+        let given = self.given(variables, input.as_ref())?;
         let (environment, name) = match &self.body {
             Body::Plain(text) => return Ok(text.as_ref().to_owned()),
             Body::Jinja(environment, name) => (environment, name),
+            Body::Mustache(trees) => return mustache::render(trees, &self.reference, &self.values(&given)),
         };
+        let values = self.engine_values(&given);
         let rendered = environment
             .get_template(name)
             .and_then(|template| template.render(minijinja::Value::from_pairs(values)))
@@ -126,34 +148,50 @@ impl Template {
         Ok(rendered)
     }
 
-    fn values(
-        &self,
-        variables: &BTreeMap<String, Value>,
-        input: Option<&str>,
-    ) -> Result<BTreeMap<String, minijinja::Value>, RenderError> {
+    /// What stands for each variable; none where its default does.
+    fn given<'a>(
+        &'a self,
+        variables: &'a BTreeMap<String, Value>,
+        input: Option<&'a Value>,
+    ) -> Result<BTreeMap<&'a str, Option<&'a Value>>, RenderError> {
         let mut values = BTreeMap::new();
         for (name, decl) in &self.variables {
+            let kind = kind_name(decl.kind);
             let value = match (variables.get(name), input) {
-                (_, Some(input)) if name == INPUT => minijinja::Value::from(input),
-                (Some(Value::String(text)), _) if decl.kind == VariableType::String => {
-                    minijinja::Value::from(text.as_str())
-                }
-                (Some(given), _) if decl.kind.admits(given) => minijinja::Value::from(Serde(given)),
+                (_, Some(input)) if name == INPUT => Some(input),
+                (Some(given), _) if decl.kind.admits(given) => Some(given),
                 (Some(_), _) => {
-                    let (name, kind) = (name.clone(), kind_name(decl.kind));
-                    return Err(RenderError::VariableType { template: self.reference.clone(), name, kind });
+                    let (template, name) = (self.reference.clone(), name.clone());
+                    return Err(RenderError::VariableType { template, name, kind });
                 }
+                (None, _) if decl.default.is_some() => None,
                 (None, _) => {
-                    self.defaults.get(name).cloned().ok_or_else(|| RenderError::MissingVariable {
-                        template: self.reference.clone(),
-                        name: name.clone(),
-                        kind: kind_name(decl.kind),
-                    })?
+                    let (template, name) = (self.reference.clone(), name.clone());
+                    return Err(RenderError::MissingVariable { template, name, kind });
                 }
             };
-            values.insert(name.clone(), value);
+            values.insert(name.as_str(), value);
         }
         Ok(values)
+    }
+
+    /// The values with their defaults.
+    fn values<'a>(&'a self, given: &BTreeMap<&'a str, Option<&'a Value>>) -> BTreeMap<&'a str, &'a Value> {
+        let default = |name: &str| self.variables.get(name)?.default.as_ref();
+        given.iter().filter_map(|(name, value)| Some((*name, value.or_else(|| default(name))?))).collect()
+    }
+
+    /// The values with their defaults, as the engine holds them.
+    fn engine_values<'a>(
+        &self,
+        given: &BTreeMap<&'a str, Option<&'a Value>>,
+    ) -> BTreeMap<&'a str, minijinja::Value> {
+        let value = |name: &str, value: &Option<&Value>| match value {
+            Some(Value::String(text)) => Some(minijinja::Value::from(text.as_str())),
+            Some(value) => Some(minijinja::Value::from(Serde(*value))),
+            None => self.defaults.get(name).cloned(),
+        };
+        given.iter().filter_map(|(name, of_it)| Some((*name, value(name, of_it)?))).collect()
     }
 
     fn failure(&self, failed: &minijinja::Error) -> RenderError {
@@ -208,4 +246,19 @@ fn engine(gathered: &Gathered, wraps: bool) -> Result<(Environment<'static>, boo
         }
     }
     Ok((environment, used_input))
+}
+
+/// The trees of all gathered texts, and whether one of them uses `input`.
+fn trees(gathered: &Gathered, wraps: bool) -> Result<(Trees, bool), InvalidTemplate> {
+    let (mut trees, mut used_input) = (Trees::new(), false);
+    for (reference, prompt) in &gathered.texts {
+        let tree = mustache::parse(reference, &prompt.text)?;
+        let mut declared = prompt.variables.clone();
+        if wraps {
+            declared.extend(gathered.variables.get(INPUT).map(|decl| (INPUT.to_owned(), decl.clone())));
+        }
+        used_input |= tree.check(reference, &declared, INPUT)?;
+        trees.insert(reference.to_string(), tree);
+    }
+    Ok((trees, used_input))
 }

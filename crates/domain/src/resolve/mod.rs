@@ -2,15 +2,24 @@
 
 mod bucket;
 mod flag;
+mod listed;
+mod moment;
+mod network;
 mod pin;
 mod rule;
+mod trace;
+mod version;
 
 use std::sync::Arc;
 
 pub use bucket::Salt;
-pub use flag::{FlagDecision, resolve_flag};
+pub use flag::{FlagDecision, evaluate, resolve_flag};
+pub use listed::{Asking, CompiledList, ListKey};
+pub use network::Network;
 pub use pin::{Arm, ArmFacts, Pin};
-pub use rule::CompiledCondition;
+pub use rule::{Attribute, CompiledCondition, CompiledSegment, compile_pattern};
+pub use trace::{Silent, Step, Trace, Tracer};
+pub use version::Version;
 
 use crate::{
     bundle::Bundle,
@@ -36,6 +45,10 @@ pub enum Reason {
     TargetingMatch,
     /// The caller's bucket decided.
     Split,
+    /// The unit stands on a list that decides before rules.
+    Forced,
+    /// Another flag came out otherwise than this one needs.
+    Prerequisite,
     /// The session was pinned before.
     Pinned,
     /// The session's pin was taken back by the head.
@@ -57,6 +70,8 @@ impl Reason {
             Self::Default => "default",
             Self::TargetingMatch => "targeting_match",
             Self::Split => "split",
+            Self::Forced => "forced",
+            Self::Prerequisite => "prerequisite",
             Self::Pinned => "pinned",
             Self::Revoked => "revoked",
             Self::NoSession => "no_session",
@@ -118,6 +133,38 @@ pub fn resolve<'a>(
     pin: Option<&'a Pin>,
     context: &Context,
 ) -> Resolution<'a> {
+    resolve_traced(feature, revision, pin, &Asking::new(context), &mut Silent)
+}
+
+/// The same with every step told.
+pub fn resolve_traced<'a, T: Tracer>(
+    feature: &'a CompiledFeature,
+    revision: RevisionNumber,
+    pin: Option<&'a Pin>,
+    asking: &Asking<'_>,
+    tracer: &mut T,
+) -> Resolution<'a> {
+    let resolution = decided(feature, revision, pin, asking, tracer);
+    tracer.step(|| {
+        let detail = format!("{}, bundle {}", resolution.reason.as_str(), resolution.bundle.id.short());
+        Step::new(
+            "answer",
+            format!("feature {}", feature.doc.key),
+            format!("\"{}\"", resolution.variant),
+            detail,
+        )
+    });
+    resolution
+}
+
+fn decided<'a, T: Tracer>(
+    feature: &'a CompiledFeature,
+    revision: RevisionNumber,
+    pin: Option<&'a Pin>,
+    asking: &Asking<'_>,
+    tracer: &mut T,
+) -> Resolution<'a> {
+    let context = asking.context;
     let control = |reason| Resolution {
         variant: CONTROL,
         bundle: &feature.control,
@@ -129,6 +176,13 @@ pub fn resolve<'a>(
     if feature.doc.killed {
         return Resolution { off: feature.doc.off.as_ref(), ..control(Reason::Killed) };
     }
+    if let Some(pin) = pin {
+        tracer.step(|| {
+            let outcome = if pin.revoked(feature) { "taken back since" } else { "stands" };
+            let detail = format!("\"{}\", assigned at revision {}", pin.variant, pin.revision);
+            Step::new("pin", feature.doc.key.as_str(), outcome, detail)
+        });
+    }
     match pin {
         // INVARIANT(pinned): the record decides and no rule runs, unless the head revoked it.
         Some(pin) if pin.revoked(feature) => control(Reason::Revoked),
@@ -138,7 +192,7 @@ pub fn resolve<'a>(
             None => control(Reason::Default),
         },
         None if context.session.is_none() => control(Reason::NoSession),
-        None => fresh(feature, context, control),
+        None => fresh(feature, asking, control, tracer),
     }
 }
 
@@ -160,23 +214,51 @@ fn pinned<'a>(pin: &'a Pin, bundle: &'a Arc<Bundle>, feature: &'a CompiledFeatur
     }
 }
 
-fn fresh<'a>(
+fn fresh<'a, T: Tracer>(
     feature: &'a CompiledFeature,
-    context: &Context,
+    asking: &Asking<'_>,
     control: impl Fn(Reason) -> Resolution<'a>,
+    tracer: &mut T,
 ) -> Resolution<'a> {
-    for (condition, variant) in &feature.rules {
-        if condition.met(context) {
-            let ruled = variant.and_then(|at| feature.variants.get(at));
-            return match ruled {
-                Some((name, bundle)) => {
-                    Resolution { variant: name.as_str(), bundle, ..control(Reason::TargetingMatch) }
-                }
-                None => control(Reason::TargetingMatch),
-            };
+    let own = |variant: Option<usize>, reason| match variant.and_then(|at| feature.variants.get(at)) {
+        Some((name, bundle)) => Resolution { variant: name.as_str(), bundle, ..control(reason) },
+        None => control(reason),
+    };
+    let key = feature.doc.key.as_str();
+    if let Some((_, variant)) = feature.forced.iter().find(|(list, _)| list.has(asking)) {
+        tracer.step(|| Step::new("forced", key, "on the list", "a list of units decides before rules"));
+        return own(*variant, Reason::Forced);
+    }
+    if let Some(reason) = &feature.broken {
+        tracer.step(|| Step::new("rule", key, "control for everybody new", reason.as_str()));
+        return control(Reason::Broken);
+    }
+    if let Some(unmet) = flag::unmet(&feature.prerequisites, asking, tracer) {
+        return own(unmet.otherwise, Reason::Prerequisite);
+    }
+    for (at, (condition, variant)) in feature.rules.iter().enumerate() {
+        let met = condition.walk(asking, tracer);
+        tracer.step(|| {
+            let outcome = if met { "met" } else { "not met" };
+            Step::new("rule", at.to_string(), outcome, condition.to_string())
+        });
+        if met {
+            return own(*variant, Reason::TargetingMatch);
         }
     }
-    let Some((rollout, arm)) = enrol(feature, context) else { return control(Reason::Default) };
+    let enrolled = enrol(feature, asking.context);
+    if let Some(rollout) = &feature.rollout {
+        tracer.step(|| {
+            let outcome = match enrolled {
+                Some((_, Arm::Candidate)) => "the candidate",
+                Some((_, Arm::Control)) => "control",
+                None => "not enrolled",
+            };
+            let detail = format!("stage {}, {} of new units", rollout.stage.as_str(), rollout.share);
+            Step::new("rollout", rollout.key.as_str(), outcome, detail)
+        });
+    }
+    let Some((rollout, arm)) = enrolled else { return control(Reason::Default) };
     let enrolled = Enrolled {
         rollout: &rollout.key,
         arm,
@@ -197,7 +279,7 @@ fn fresh<'a>(
 
 fn enrol<'a>(feature: &'a CompiledFeature, context: &Context) -> Option<(&'a CompiledRollout, Arm)> {
     let rollout = feature.rollout.as_ref()?;
-    if rollout.share == Share::NONE || !rollout.audience.met(context) {
+    if rollout.share == Share::NONE || !rollout.concerns(context) {
         return None;
     }
     let unit = context.unit(rollout.bucket_by)?;
@@ -210,5 +292,5 @@ pub fn shadowed<'a>(feature: &'a CompiledFeature, context: &Context) -> Option<&
     let rollout = feature.rollout.as_ref()?;
     let session = context.session.as_deref()?;
     let sampled = rollout.salt.derive("shadow").within(session, rollout.shadow_sample);
-    (sampled && rollout.audience.met(context)).then_some(rollout)
+    (sampled && rollout.concerns(context)).then_some(rollout)
 }

@@ -9,7 +9,7 @@ use serinus_domain::{
     context::{Attributes, Context},
     digest::{Digest, canonical_json},
     entity::{ArtifactRef, DocKey},
-    revision::{Cause, Change, Draft, Revision},
+    revision::{Cause, Change, Draft, Provenance, Revision},
     snapshot::Snapshot,
     units::Timestamp,
 };
@@ -24,7 +24,7 @@ pub fn compiled(contents: &Map<String, Value>, documents: &[Value]) -> Compiled 
     for (reference, content) in contents {
         let parsed: ArtifactRef = reference.parse().unwrap();
         let digest = Digest::of(&canonical_json(content));
-        held.0.insert(digest, Arc::new(content.clone()));
+        held.held.insert(digest, Arc::new(content.clone()));
         let body = json!({
             "kind": "artifact", "artifact_kind": parsed.kind, "name": parsed.name, "version": parsed.version,
             "content": digest, "author": "ana", "created_at": 0,

@@ -4,8 +4,11 @@
 
 mod check;
 mod decide;
+mod desired;
 mod fixture;
+mod mustache;
 mod refusals;
+mod registry;
 mod render;
 mod resolve;
 mod scenario;

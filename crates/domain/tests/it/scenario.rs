@@ -11,7 +11,7 @@ use serinus_domain::{
     digest::Digest,
     entity::{DocKey, Phase},
     resolve::{Arm, CANDIDATE, Reason, resolve},
-    revision::{Cause, Change, Draft, Revision, RevisionNumber},
+    revision::{Cause, Change, Draft, Provenance, Revision, RevisionNumber},
     snapshot::{Refused, Snapshot},
     units::Share,
 };

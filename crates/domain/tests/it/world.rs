@@ -96,7 +96,7 @@ impl World {
         };
         let published = self.publish_content(name, content, requires).unwrap();
         let value: Value = serde_json::from_slice(&published.blob).unwrap();
-        self.contents.0.insert(published.digest, Arc::new(value));
+        self.contents.held.insert(published.digest, Arc::new(value));
         if let Some(draft) = published.draft {
             self.append(&draft);
         }

@@ -1,11 +1,7 @@
 //! Cross-origin evaluation: which browsers may read results, and what they may send. Knows nothing of what is evaluated.
 
-use std::sync::Arc;
-
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -13,35 +9,33 @@ use crate::gateway::Gateway;
 
 /// By name, because a star does not cover `authorization`.
 const HEADERS_SENT: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, if-none-match, x-api-key");
+    HeaderValue::from_static("authorization, content-type, if-none-match, x-api-key, last-event-id");
 const HEADERS_READ: HeaderValue = HeaderValue::from_static("ETag, Retry-After");
+const METHODS: HeaderValue = HeaderValue::from_static("POST, GET");
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
-/// Answers preflights and marks what configured origins may read.
-pub(crate) async fn cors(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    let origin =
-        request.headers().get(header::ORIGIN).filter(|origin| gateway.origins.contains(origin)).cloned();
-    if request.method() == Method::OPTIONS {
-        let mut response = StatusCode::NO_CONTENT.into_response();
-        if let Some(origin) = origin {
-            let headers = response.headers_mut();
-            allow(headers, origin);
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS_SENT);
-            headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
-        }
-        return response;
-    }
-    let mut response = next.run(request).await;
-    if let Some(origin) = origin {
-        allow(response.headers_mut(), origin);
-        response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HEADERS_READ);
+/// The origin that asks, if it is one of those that may.
+pub(crate) fn origin(gateway: &Gateway, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    gateway.origins.contains(origin).then(|| origin.clone())
+}
+
+/// Answers what a browser asks before it calls.
+pub(crate) fn preflight(allowed: bool) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if allowed {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS_SENT);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
     }
     response
 }
 
-fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+/// Lets an origin read a response, refusals included: a browser that cannot see a 401 takes it for a broken network.
+pub(crate) fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HEADERS_READ);
     // A cache must not hand one origin's answer to another.
     headers.append(header::VARY, HeaderValue::from_static("origin"));
 }

@@ -1,24 +1,26 @@
-//! Flags and features to OFREP results: our reasons in OpenFeature's words. Knows nothing of HTTP.
+//! Flags and features to OFREP results, written as bytes: our reasons in OpenFeature's words. Knows nothing of HTTP.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use serinus_domain::{
-    compile::{CompiledFeature, CompiledFlag},
-    entity::{DocKey, OffAnswer},
-    id::FeatureKey,
+    compile::{CompiledFeature, CompiledRollout},
+    context::Context,
+    entity::OffAnswer,
     resolve::{Reason, resolve_flag},
-    revision::RevisionNumber,
     units::Share,
 };
-use serinus_store::Active;
-
-use std::sync::Arc;
+use serinus_store::PinWrite;
 
 use crate::{
     admit::Asker,
     assign::{Resolved, View, assign, own_revision},
     error::Refused,
     gateway::Gateway,
-    ofrep::{fault::Fault, value},
+    ofrep::{
+        fault::Fault,
+        prepared::{Entry, Prepared, PreparedFeature, PreparedFlag},
+    },
     pin_cache::Known,
     session::{Lost, Saved},
 };
@@ -26,22 +28,22 @@ use crate::{
 /// What an evaluation looks at.
 pub(crate) struct Scope<'a> {
     pub gateway: &'a Gateway,
-    pub head: &'a Active,
+    pub prepared: &'a Prepared,
     pub asker: &'a Asker,
 }
 
 /// As for chat completions: each loss means that another write was in between.
 const RACES_MAX: usize = 4;
 
-/// Evaluates one key; a feature's assignment is durable when it answers.
-pub(crate) async fn evaluate_one(scope: &Scope<'_>, key: &str) -> Result<(Value, Saved), Fault> {
-    let compiled = &scope.head.compiled;
-    if let Some(flag) = compiled.flags.get(key) {
-        return Ok((flag_item(scope, flag)?, Saved::Durable));
-    }
-    let feature = compiled.features.get(key).ok_or_else(|| Fault::not_found(key))?;
-    if needs_key(feature, scope.asker) {
-        return Err(Fault::targeting_key_missing(key));
+/// Evaluates a feature; its assignment is durable when it answers.
+pub(crate) async fn evaluate_feature(
+    scope: &Scope<'_>,
+    entry: &PreparedFeature,
+    out: &mut Vec<u8>,
+) -> Result<Saved, Fault> {
+    let feature = &entry.feature;
+    if needs_key(feature, &scope.asker.context) {
+        return Err(Fault::targeting_key_missing(feature.doc.key.as_str()));
     }
     let now = scope.gateway.now();
     let mut known = scope.gateway.sessions.known(scope.asker.session, now).await;
@@ -58,38 +60,46 @@ pub(crate) async fn evaluate_one(scope: &Scope<'_>, key: &str) -> Result<(Value,
                 }
             }
         }
-        return Ok((feature_item(scope, &resolved), saved));
+        write_feature(scope, entry, &resolved, out);
+        return Ok(saved);
     }
     Err(Fault::internal("an assignment never came to rest: this is a defect of serinus"))
 }
 
-/// Evaluates everything in the order of the keys. Pins are respected, none is made.
-pub(crate) async fn evaluate_all(scope: &Scope<'_>) -> Vec<Value> {
-    let compiled = &scope.head.compiled;
-    let known = scope.gateway.sessions.known(scope.asker.session, scope.gateway.now()).await;
-    let features = compiled.features.values().map(|feature| {
-        let key = feature.doc.key.as_str();
-        let item = if needs_key(feature, scope.asker) {
-            Err(Fault::targeting_key_missing(key))
-        } else {
-            assigned(scope, feature, &known).map(|(resolved, _)| feature_item(scope, &resolved))
+/// Evaluates everything in the order of the keys, as items of a list. Pins are respected, none is made.
+pub(crate) fn evaluate_all(scope: &Scope<'_>, known: &Known, out: &mut Vec<u8>) {
+    for (at, entry) in scope.prepared.entries.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let item = match entry {
+            Entry::Flag(flag) => evaluate_flag(flag, &scope.asker.context, out),
+            Entry::Feature(feature) => listed(scope, feature, known, out),
         };
-        (key, item)
-    });
-    let flags = compiled.flags.values().map(|flag| (flag.doc.key.as_str(), flag_item(scope, flag)));
-    let mut items: Vec<_> = features.chain(flags).collect();
-    items.sort_by_key(|(key, _)| *key);
-    items.into_iter().map(|(key, item)| item.unwrap_or_else(|fault| fault.of(key).to_item())).collect()
+        if let Err(fault) = item {
+            fault.of(entry.key()).write(out);
+        }
+    }
+}
+
+fn listed(scope: &Scope<'_>, entry: &PreparedFeature, known: &Known, out: &mut Vec<u8>) -> Result<(), Fault> {
+    if needs_key(&entry.feature, &scope.asker.context) {
+        return Err(Fault::targeting_key_missing(entry.feature.doc.key.as_str()));
+    }
+    let (resolved, _) = assigned(scope, &entry.feature, known)?;
+    write_feature(scope, entry, &resolved, out);
+    Ok(())
 }
 
 fn assigned(
     scope: &Scope<'_>,
     feature: &Arc<CompiledFeature>,
     known: &Known,
-) -> Result<(Resolved, Option<serinus_store::PinWrite>), Fault> {
-    let own = own_revision(&known.pins, feature, scope.head.compiled.revision);
+) -> Result<(Resolved, Option<PinWrite>), Fault> {
+    let head = &*scope.prepared.head;
+    let own = own_revision(&known.pins, feature, head.compiled.revision);
     let view = View {
-        head: scope.head,
+        head,
         feature,
         asker: scope.asker,
         pins: &known.pins,
@@ -102,17 +112,15 @@ fn assigned(
 }
 
 /// Whether a rollout would split over a key that is not there. Otherwise control is the answer and no key is needed.
-fn needs_key(feature: &CompiledFeature, asker: &Asker) -> bool {
-    let splits = |rollout: &serinus_domain::compile::CompiledRollout| {
-        rollout.share > Share::NONE && rollout.audience.met(&asker.context)
-    };
-    asker.session.is_none()
+fn needs_key(feature: &CompiledFeature, context: &Context) -> bool {
+    let splits = |rollout: &CompiledRollout| rollout.share > Share::NONE && rollout.concerns(context);
+    context.session.is_none()
         && !feature.doc.killed
-        && !feature.rules.iter().any(|(condition, _)| condition.met(&asker.context))
+        && !feature.rules.iter().any(|(condition, _)| condition.met(context))
         && feature.rollout.as_ref().is_some_and(splits)
 }
 
-fn feature_item(scope: &Scope<'_>, resolved: &Resolved) -> Value {
+fn write_feature(scope: &Scope<'_>, entry: &PreparedFeature, resolved: &Resolved, out: &mut Vec<u8>) {
     let key = &resolved.feature.doc.key;
     let is_off = resolved.reason == Reason::Killed && resolved.off != Some(OffAnswer::Control);
     let reason = match (resolved.reason, &resolved.arm) {
@@ -122,81 +130,71 @@ fn feature_item(scope: &Scope<'_>, resolved: &Resolved) -> Value {
         // Never STATIC, which clients keep: a feature is sticky, and may come under a rollout at any time.
         _ => "DEFAULT",
     };
-    let revision =
-        if resolved.reason == Reason::Pinned { resolved.assigned } else { changed_at(scope.head, key) };
-    let mut metadata = metadata(scope, revision, stored_at(scope.head, &DocKey::feature(key)));
-    metadata.insert("bundle".into(), json!(resolved.bundle.id.to_string()));
-    metadata.insert("serinusReason".into(), json!(resolved.reason.as_str()));
+    let revision = if resolved.reason == Reason::Pinned { resolved.assigned } else { entry.changed };
+    let mut metadata = Map::new();
+    let mut put = |name: &str, value: Value| metadata.insert(name.to_owned(), value);
+    put("flagSetId", json!(scope.gateway.environment.as_str()));
+    put("version", json!(entry.put.to_string()));
+    put("revision", json!(revision.0));
+    put("bundle", json!(resolved.bundle.id.to_string()));
+    put("serinusReason", json!(resolved.reason.as_str()));
     if let Some(arm) = &resolved.arm {
-        metadata.insert("rollout".into(), json!(arm.rollout.as_str()));
+        put("rollout", json!(arm.rollout.as_str()));
     }
     if let Some(stage) = resolved.stage {
-        metadata.insert("stage".into(), json!(stage.as_str()));
+        put("stage", json!(stage.as_str()));
     }
     if let (true, Some(OffAnswer::Text { text })) = (is_off, &resolved.off) {
-        metadata.insert("offText".into(), json!(text));
+        put("offText", json!(text));
     }
-    let (variant, value) = if is_off {
-        ("", None)
-    } else {
-        (resolved.variant.as_str(), Some(value::of_bundle(scope.head, &resolved.bundle)))
-    };
-    item(key.as_str(), value, variant, reason, metadata)
+    let variant = if is_off { "" } else { resolved.variant.as_str() };
+    push(out, &[&format!("{{\"key\":{},\"variant\":{}", json!(key.as_str()), json!(variant))]);
+    if !is_off {
+        entry.used(resolved.bundle.id);
+        push(out, &[",\"value\":", &entry.value(&scope.prepared.head, &resolved.bundle)]);
+    }
+    push(out, &[",\"reason\":\"", reason, "\",\"metadata\":", &Value::Object(metadata).to_string(), "}"]);
 }
 
-fn flag_item(scope: &Scope<'_>, flag: &CompiledFlag) -> Result<Value, Fault> {
-    let (key, context) = (&flag.doc.key, &scope.asker.context);
+/// Evaluates a plain flag. `variant` is always there, since the Python client reads it unasked; `value` only where there is one.
+pub(crate) fn evaluate_flag(entry: &PreparedFlag, context: &Context, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let (flag, text) = (&entry.flag, &entry.text);
+    let key = flag.doc.key.as_str();
     if let Some(reason) = &flag.broken {
-        return Err(Fault::broken(key.as_str(), reason));
-    }
-    let keyless = context.user.is_none() && context.session.is_none();
-    let splits =
-        flag.rules.iter().find(|rule| rule.when.met(context)).is_some_and(|rule| rule.split.len() > 1);
-    if keyless && splits && !flag.doc.disabled {
-        return Err(Fault::targeting_key_missing(key.as_str()));
+        return Err(Fault::broken(key, reason));
     }
     let decision = resolve_flag(flag, context);
+    if decision.keyless {
+        return Err(Fault::targeting_key_missing(key));
+    }
     let reason = match decision.reason {
         Reason::TargetingMatch => "TARGETING_MATCH",
         Reason::Split => "SPLIT",
         Reason::Disabled => "DISABLED",
-        _ if flag.rules.is_empty() => "STATIC",
+        Reason::Broken => {
+            return Err(Fault::broken(key, "its targeting comes to no variant of it: correct it"));
+        }
+        _ if text.is_static => "STATIC",
         _ => "DEFAULT",
     };
-    let put = stored_at(scope.head, &DocKey::flag(key));
-    let metadata = metadata(scope, put, put);
-    Ok(item(key.as_str(), decision.value.cloned(), decision.variant.unwrap_or_default(), reason, metadata))
-}
-
-/// `variant` is always there, since the Python client reads it unasked; `value` only where there is one.
-fn item(key: &str, value: Option<Value>, variant: &str, reason: &str, metadata: Map<String, Value>) -> Value {
-    let mut item = Map::new();
-    item.insert("key".into(), key.into());
-    item.insert("variant".into(), variant.into());
-    item.insert("reason".into(), reason.into());
-    item.insert("metadata".into(), metadata.into());
-    if let Some(value) = value {
-        item.insert("value".into(), value);
+    match decision.place.and_then(|at| Some((text.variants.get(at)?, text.uses.get(at)?))) {
+        Some((opening, uses)) => {
+            uses.one();
+            out.extend_from_slice(opening);
+        }
+        None => {
+            text.uses_of_none.one();
+            out.extend_from_slice(&text.none);
+        }
     }
-    Value::Object(item)
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(&text.metadata);
+    out.extend_from_slice(b"}}");
+    Ok(())
 }
 
-fn metadata(scope: &Scope<'_>, revision: RevisionNumber, version: RevisionNumber) -> Map<String, Value> {
-    let mut metadata = Map::new();
-    metadata.insert("flagSetId".into(), json!(scope.gateway.environment.as_str()));
-    metadata.insert("version".into(), json!(version.to_string()));
-    metadata.insert("revision".into(), json!(revision.0));
-    metadata
-}
-
-fn stored_at(head: &Active, key: &DocKey) -> RevisionNumber {
-    head.snapshot.get(key).map_or(head.compiled.revision, |stored| stored.revision)
-}
-
-/// The last revision that may have changed what an unpinned session gets: the feature's, or its rollout's. Not the head's, which
-/// would change with every other flag.
-fn changed_at(head: &Active, feature: &FeatureKey) -> RevisionNumber {
-    let own = stored_at(head, &DocKey::feature(feature));
-    let rollout = head.compiled.features.get(feature).and_then(|feature| feature.rollout.as_ref());
-    rollout.map_or(own, |rollout| own.max(stored_at(head, &DocKey::rollout(&rollout.key))))
+fn push(out: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
 }

@@ -1,7 +1,7 @@
 //! Why an evaluation has no result, in OFREP's shape, and the one place where that becomes a response.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -60,6 +60,30 @@ impl Fault {
         )
     }
 
+    /// A state that this node has not reached yet.
+    pub(crate) fn behind(details: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "GENERAL", details)
+    }
+
+    pub(crate) fn forbidden(details: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "GENERAL", details)
+    }
+
+    /// By whoever checks who may ask.
+    pub(crate) fn refused(status: StatusCode, details: &str) -> Self {
+        Self::new(status, "GENERAL", details)
+    }
+
+    pub(crate) fn no_such_path() -> Self {
+        let details = "no such path: use /ofrep/v1/evaluate/flags, with a key or without";
+        Self::new(StatusCode::NOT_FOUND, "GENERAL", details)
+    }
+
+    pub(crate) fn method(allowed: &Method) -> Self {
+        let details = format!("this path takes {allowed}: send that");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "GENERAL", details)
+    }
+
     pub(crate) fn internal(details: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "GENERAL", details)
     }
@@ -72,19 +96,21 @@ impl Fault {
     }
 
     /// As an item of a bulk answer, or the whole body of another.
-    pub(crate) fn to_item(&self) -> Value {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let mut item = json!({"errorCode": self.code, "errorDetails": self.details});
         if let Some(key) = &self.key {
             item["key"] = Value::from(key.as_str());
         }
-        item
+        out.extend_from_slice(item.to_string().as_bytes());
     }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let mut response = json_response(self.status, &self.to_item());
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
+        let mut body = Vec::new();
+        self.write(&mut body);
+        let mut response = json_response(self.status, body);
+        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             // Whole seconds: the one form that all clients read.
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -1,5 +1,5 @@
-//! A bundle as the value of an object flag, for applications that call their model themselves. Calls and renders nothing for
-//! anybody in particular.
+//! Values as clients need them: numbers, and a bundle as the value of an object flag, for applications that call their model
+//! themselves. Calls and renders nothing for anybody in particular.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,13 @@ pub(crate) fn of_bundle(head: &Active, bundle: &Bundle) -> Value {
         put("output_parser", json!(parser));
     }
     Value::Object(value)
+}
+
+/// A number with a decimal point, since the Python client refuses a whole one where a float is asked for. A flag's numbers are floats if
+/// one of them is.
+pub(crate) fn with_point(value: &Value) -> String {
+    let text = value.to_string();
+    if text.contains(['.', 'e', 'E']) { text } else { format!("{text}.0") }
 }
 
 /// The text where nothing is asked of the request, else the template for the application to fill in.

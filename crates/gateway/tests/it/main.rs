@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod chat;
+mod events;
 mod faults;
 mod ofrep;
 mod pins;

@@ -17,6 +17,8 @@ fn context(key: &str) -> Value {
 
 async fn flags(world: &World) {
     world.flag(json!({"key": "ratio", "value_kind": "number", "variants": {"two": 2.0, "three": 3}, "default": "two", "salt": ""})).await;
+    world.flag(json!({"key": "rate", "value_kind": "number", "variants": {"whole": 3, "half": 0.5}, "default": "whole", "salt": "", "metadata": {"team": "search", "paths": [1]}})).await;
+    world.flag(json!({"key": "count", "value_kind": "number", "variants": {"few": 3}, "default": "few", "salt": ""})).await;
     let split = json!({"serve": {"split": [{"variant": "on", "share": 500_000}, {"variant": "off", "share": 500_000}]}});
     world.flag(json!({"key": "half", "value_kind": "boolean", "variants": {"on": true, "off": false}, "default": "off", "salt": "", "rules": [split]})).await;
     world.flag(json!({"key": "gone", "value_kind": "string", "variants": {"x": "y"}, "default": "x", "salt": "", "disabled": true})).await;
@@ -33,6 +35,8 @@ async fn plain_flags() {
         ("ratio", context("s1"), "two", "STATIC", Some("2.0")),
         ("ratio", json!({}), "two", "STATIC", Some("2.0")),
         ("ratio", json!({"context": {}}), "two", "STATIC", Some("2.0")),
+        ("rate", context("s1"), "whole", "STATIC", Some("3.0")),
+        ("count", context("s1"), "few", "STATIC", Some("3")),
         ("gone", context("s1"), "", "DISABLED", None),
         ("plan", context("s1"), "pro", "TARGETING_MATCH", Some("{\"seats\":5}")),
         ("plan", json!({"context": {"plan": "x"}}), "free", "DEFAULT", Some("{}")),
@@ -52,6 +56,7 @@ async fn plain_flags() {
             );
         }
         let metadata = result["metadata"].as_object().unwrap();
+        assert_eq!(metadata.get("team").is_some(), key == "rate", "what the flag says of itself goes along");
         assert!(
             metadata.values().all(|value| value.is_string() || value.is_number() || value.is_boolean()),
             "{result}"
@@ -147,7 +152,8 @@ async fn faults() {
     let codes: Vec<_> =
         keyless["flags"].as_array().unwrap().iter().map(|item| item["errorCode"].as_str()).collect();
     let missing = Some("TARGETING_KEY_MISSING");
-    assert_eq!(codes, [None, missing, None, None, missing], "{keyless}");
+    // count, gone, half, plan, rate, ratio, support
+    assert_eq!(codes, [None, None, missing, None, None, None, missing], "{keyless}");
     world.limits.in_flight_max = 0;
     let full = world.node().await;
     let reply = evaluate(&world, &full, "/ratio", json!({})).await;
@@ -168,7 +174,7 @@ async fn entity_tags_cover_the_results() {
     let tag = first.header("etag").to_owned();
     let keys: Vec<_> =
         first.json()["flags"].as_array().unwrap().iter().map(|item| item["key"].clone()).collect();
-    assert_eq!(keys, ["gone", "half", "plan", "ratio", "support"]);
+    assert_eq!(keys, ["count", "gone", "half", "plan", "rate", "ratio", "support"]);
     let other = world.node().await;
     for (node, given) in [
         (&node, tag.clone()),

@@ -281,6 +281,7 @@ impl World {
             random: random(),
             pin_life: PinLife::default(),
             cors_origins: vec!["https://app.example.com".into()],
+            shutdown: CancellationToken::new(),
             limits: self.limits.clone(),
         };
         change(&mut config);
@@ -290,7 +291,8 @@ impl World {
             write: Mutex::default(),
         });
         let (gateway, work) =
-            Gateway::new(config, Arc::clone(&self.live), Arc::clone(&pins) as _, records).unwrap();
+            Gateway::new(config, Arc::clone(&self.live), Arc::clone(&pins) as _, records, self.store.clone())
+                .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());

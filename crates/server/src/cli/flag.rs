@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Client, artifact, print};
+use super::{Client, artifact, import, print};
 
 /// Verbs of `flag`.
 #[derive(Debug, Subcommand)]
@@ -32,6 +32,8 @@ pub enum Verb {
         /// Its key
         key: String,
     },
+    /// Import flags from another platform's export
+    Import(import::ImportArgs),
     /// List flags
     #[command(after_help = "Examples:\n  serinus flag list")]
     List,
@@ -53,6 +55,7 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
             }
             answer
         }
+        Verb::Import(args) => return import::run(args, client).await,
         Verb::Get { key } => client.get(&format!("/flags/{key}")).await?,
         Verb::List => {
             let answer = client.get("/flags").await?;

@@ -1,22 +1,37 @@
 //! The command line: one file per noun, each verb a few lines over the control API. Holds no rule of the product.
 
 mod artifact;
+mod artifact_diff;
+mod artifact_publish;
+mod artifact_read;
 mod channel;
 mod client;
+mod completions;
+mod environment;
+mod environment_copy;
+mod export;
 mod feature;
+mod files;
 mod flag;
+mod import;
+mod interaction;
+mod person;
+mod plan;
 mod print;
+mod proposal;
+mod propose;
 mod revisions;
 mod rollback;
 mod rollout;
 mod rollout_file;
+mod status;
 mod token;
 
 use std::collections::HashMap;
 
 use clap::{Parser, Subcommand};
 
-pub use client::{Client, Refusal, ServerArgs};
+pub use client::{Client, Refusal, ServerArgs, Waiting};
 
 use crate::{config::ServeArgs, demo::DemoArgs};
 
@@ -48,6 +63,11 @@ pub enum Command {
     Serve(ServeArgs),
     /// Deliver three changes of a feature on recorded LLM traffic, with the dashboard up.
     Demo(DemoArgs),
+    /// Say what needs somebody, and what goes on.
+    Status(status::StatusArgs),
+    /// List and show what was asked and answered.
+    #[command(subcommand, after_help = "Examples:\n  serinus interaction list --feature support --score-below 0.5")]
+    Interaction(interaction::Verb),
     /// Publish, list and compare versions of layers.
     #[command(
         subcommand,
@@ -74,8 +94,29 @@ pub enum Command {
     /// Compare two bundles at 50/50, without a shadow or canary stage.
     #[command(subcommand, after_help = "Examples:\n  serinus experiment start support.model=model/gpt-4o@2")]
     Experiment(rollout::ExperimentVerb),
-    /// Read the revision log.
+    /// Read, verify and export the revision log, and take a revision back.
     Revisions(revisions::RevisionsArgs),
+    /// Say what applying a directory of files would change.
+    Plan(plan::PlanArgs),
+    /// Make what a directory of files describes true.
+    Apply(plan::ApplyArgs),
+    /// Write what is there as a directory of files.
+    Export(export::ExportArgs),
+    /// Print completions for a shell.
+    Completions(completions::CompletionsArgs),
+    /// Propose new versions and the rollout that brings them into use, as one change.
+    Propose(propose::ProposeArgs),
+    /// List, show, discuss and edit proposals.
+    #[command(subcommand, after_help = "Examples:\n  serinus proposal list --state open\n  serinus proposal show 42")]
+    Proposal(proposal::Verb),
+    /// Approve a proposal, exactly as it reads now.
+    Approve(proposal::ApproveArgs),
+    /// Add people, give them roles, make their sign-in links.
+    #[command(subcommand, after_help = "Examples:\n  serinus person add ana --role production=approver")]
+    Person(person::Verb),
+    /// List, make and protect environments.
+    #[command(subcommand, after_help = "Examples:\n  serinus environment protect production")]
+    Environment(environment::Verb),
     /// Make, list and revoke tokens.
     #[command(
         subcommand,
@@ -98,6 +139,8 @@ pub async fn run(
 ) -> anyhow::Result<u8> {
     let client = Client::find(server, environment)?;
     match command {
+        Command::Status(_) => status::run(&client).await,
+        Command::Interaction(verb) => interaction::run(verb, &client).await,
         Command::Artifact(verb) => artifact::run(verb, &client).await,
         Command::Feature(verb) => feature::run(verb, &client).await,
         Command::Flag(verb) => flag::run(verb, &client).await,
@@ -105,6 +148,15 @@ pub async fn run(
         Command::Rollback(args) => rollback::run(args, &client).await,
         Command::Experiment(verb) => rollout::experiment(verb, &client).await,
         Command::Revisions(args) => revisions::run(args, &client).await,
+        Command::Plan(args) => plan::run(args, &client).await,
+        Command::Apply(args) => plan::apply(args, &client).await,
+        Command::Export(args) => export::run(args, &client).await,
+        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Propose(args) => propose::run(args, &client).await,
+        Command::Proposal(verb) => proposal::run(verb, &client).await,
+        Command::Approve(args) => proposal::approve(args, &client).await,
+        Command::Person(verb) => person::run(verb, &client).await,
+        Command::Environment(verb) => environment::run(verb, &client).await,
         Command::Token(verb) => token::run(verb, &client).await,
         Command::Channel(verb) => channel::run(verb, &client).await,
         Command::Serve(_) | Command::Demo(_) => anyhow::bail!("runs a server of its own"),

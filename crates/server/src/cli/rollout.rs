@@ -153,12 +153,23 @@ async fn start(args: StartArgs, path: &str, client: &Client) -> anyhow::Result<(
     Ok(())
 }
 
-/// FEATURE, LAYER and full reference of `FEATURE.LAYER=VERSION`; `@file` publishes first.
-async fn moved(text: &str, client: &Client) -> anyhow::Result<(String, String, String)> {
+/// FEATURE, LAYER and VERSION of `FEATURE.LAYER=VERSION`.
+pub fn parts(text: &str) -> anyhow::Result<(&str, &str, &str)> {
     let shape = || format!("\"{text}\": write FEATURE.LAYER=VERSION, as in support.model=model/gpt-4o@2");
     let (target, version) = text.split_once('=').with_context(shape)?;
     // Keys may hold dots, layers never do.
     let (feature, layer) = target.rsplit_once('.').with_context(shape)?;
+    Ok((feature, layer, version))
+}
+
+/// A version's full reference, which may be written without its layer.
+pub fn reference(layer: &str, version: &str) -> String {
+    if version.contains('/') { version.to_owned() } else { format!("{layer}/{version}") }
+}
+
+/// FEATURE, LAYER and full reference of `FEATURE.LAYER=VERSION`; `@file` publishes first.
+async fn moved(text: &str, client: &Client) -> anyhow::Result<(String, String, String)> {
+    let (feature, layer, version) = parts(text)?;
     let reference = match version.strip_prefix('@') {
         Some(file) => {
             let view = client.get(&format!("/features/{feature}")).await?;
@@ -170,8 +181,7 @@ async fn moved(text: &str, client: &Client) -> anyhow::Result<(String, String, S
             let made = artifact::publish(client, &series, &content, artifact::is_data(file), "", &[]).await?;
             print::text(&made, "reference")
         }
-        None if version.contains('/') => version.to_owned(),
-        None => format!("{layer}/{version}"),
+        None => reference(layer, version),
     };
     Ok((feature.to_owned(), layer.to_owned(), reference))
 }
@@ -179,8 +189,7 @@ async fn moved(text: &str, client: &Client) -> anyhow::Result<(String, String, S
 fn started(answer: &Value, client: &Client, dry_run: bool) {
     let rollout = &answer["rollout"];
     let key = print::text(rollout, "key");
-    let stages: Vec<_> = print::list(rollout, "stages").iter().map(stage_words).collect();
-    print::line(&format!("  rollout    {key}: {}", stages.join(" -> ")));
+    print::line(&format!("  rollout    {key}: {}", stages(rollout)));
     for one in print::list(rollout, "change") {
         let layer = format!("{}.{}", print::text(one, "feature"), print::text(one, "layer"));
         print::line(&format!(
@@ -204,6 +213,11 @@ fn started(answer: &Value, client: &Client, dry_run: bool) {
         print::text(answer, "activation.after_ms"),
         client.base(),
     ));
+}
+
+/// A rollout's stages on one line.
+pub fn stages(rollout: &Value) -> String {
+    print::list(rollout, "stages").iter().map(stage_words).collect::<Vec<_>>().join(" -> ")
 }
 
 fn stage_words(stage: &Value) -> String {

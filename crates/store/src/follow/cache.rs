@@ -13,11 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serinus_domain::{
-    bundle::Contents,
-    digest::Digest,
-    entity::DocKey,
-    revision::{Cause, Change, Revision, RevisionBody, RevisionNumber},
-    snapshot::Snapshot,
+    bundle::Contents, digest::Digest, entity::DocKey, revision::RevisionNumber, snapshot::Snapshot,
     units::Timestamp,
 };
 
@@ -61,7 +57,11 @@ pub(super) fn save(file: &Path, snapshot: &Snapshot, contents: &Contents) -> Res
         digest: snapshot.digest,
         at: snapshot.at,
         documents,
-        contents: contents.0.iter().map(|(digest, value)| (digest.to_string(), Arc::clone(value))).collect(),
+        contents: contents
+            .held
+            .iter()
+            .map(|(digest, value)| (digest.to_string(), Arc::clone(value)))
+            .collect(),
     };
     let body = serde_json::to_vec(&cached).map_err(|refused| failed(refused.to_string()))?;
     replace(file, &body).map_err(|refused| failed(refused.to_string()))
@@ -103,30 +103,13 @@ fn load_one(file: &Path) -> Result<(Snapshot, Contents), String> {
     let contents = cached.contents.iter().map(|(digest, value)| {
         Ok((digest.parse().map_err(|refused| format!("content {digest}: {refused}"))?, Arc::clone(value)))
     });
-    let contents = Contents(contents.collect::<Result<_, String>>()?);
-    Ok((restored(cached)?, contents))
+    let contents = Contents { held: contents.collect::<Result<_, String>>()?, list_key: None };
+    Ok((restored(cached), contents))
 }
 
-/// Folds the documents again, each as of the revision that put it.
-fn restored(cached: Cached) -> Result<Snapshot, String> {
-    let mut snapshot = Snapshot::default();
-    for (number, documents) in cached.documents {
-        let before = number.checked_sub(1).ok_or("a document is from before the first revision")?;
-        snapshot.revision = RevisionNumber(before);
-        let changes = documents.into_iter().map(|(key, body)| Change::Put { key, body }).collect();
-        let body = RevisionBody {
-            number: RevisionNumber(number),
-            parent: snapshot.digest,
-            at: cached.at,
-            actor: String::new(),
-            message: String::new(),
-            cause: Cause::Person,
-            changes,
-            idempotency_key: None,
-        };
-        let revision = Revision { body, digest: snapshot.digest };
-        snapshot = snapshot.apply(&revision).map_err(|refused| refused.to_string())?;
-    }
-    (snapshot.revision, snapshot.digest, snapshot.at) = (cached.revision, cached.digest, cached.at);
-    Ok(snapshot)
+fn restored(cached: Cached) -> Snapshot {
+    let documents = cached.documents.into_iter().flat_map(|(number, documents)| {
+        documents.into_iter().map(move |(key, body)| (key, RevisionNumber(number), body))
+    });
+    Snapshot::restore(cached.revision, cached.digest, cached.at, documents)
 }

@@ -17,6 +17,7 @@ use serinus_domain::{
     bundle::Contents,
     compile::{Compiled, compile},
     limits::SNAPSHOTS_KEPT,
+    resolve::ListKey,
     revision::RevisionNumber,
     snapshot::{Refused, Snapshot},
     units::Timestamp,
@@ -100,12 +101,28 @@ struct Standing {
     refusal: Option<String>,
 }
 
+/// Who follows the log.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The node's name in reports.
+    pub name: String,
+    /// The key of lists of people; without it nobody stands in one.
+    pub list_key: Option<ListKey>,
+}
+
+impl<T: Into<String>> From<T> for Node {
+    fn from(name: T) -> Self {
+        Self { name: name.into(), list_key: None }
+    }
+}
+
 /// What a live snapshot is connected to.
 struct Ends {
     log: Arc<dyn LogReader>,
     blobs: Arc<dyn Blobs>,
     nodes: Arc<dyn Nodes>,
     node: String,
+    list_key: Option<ListKey>,
     cache: Option<PathBuf>,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     compile: Compile,
@@ -137,12 +154,12 @@ impl Live {
         log: Arc<dyn LogReader>,
         blobs: Arc<dyn Blobs>,
         nodes: Arc<dyn Nodes>,
-        node: impl Into<String>,
+        node: impl Into<Node>,
         cache: Option<PathBuf>,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Self::start_with(Ends { log, blobs, nodes, node: node.into(), cache, now: Box::new(now), compile })
-            .await
+        let Node { name: node, list_key } = node.into();
+        Self::start_with(Ends { log, blobs, nodes, node, list_key, cache, now: Box::new(now), compile }).await
     }
 
     async fn start_with(ends: Ends) -> Arc<Self> {
@@ -165,7 +182,12 @@ impl Live {
 
     /// The last revision that this node wrote to its cache, ready to serve with no log and no database.
     pub fn from_cache(file: &Path) -> Result<Active, FollowError> {
+        Self::cached(file, None)
+    }
+
+    fn cached(file: &Path, list_key: Option<ListKey>) -> Result<Active, FollowError> {
         let (snapshot, contents) = cache::load(file)?;
+        let contents = Contents { list_key, ..contents };
         let revision = snapshot.revision;
         let contents = Arc::new(contents);
         let compiled =
@@ -174,7 +196,8 @@ impl Live {
     }
 
     fn first(ends: &Ends) -> Active {
-        let cached = ends.cache.as_deref().filter(|file| cache::exists(file)).map(Self::from_cache);
+        let cached = ends.cache.as_deref().filter(|file| cache::exists(file));
+        let cached = cached.map(|file| Self::cached(file, ends.list_key.clone()));
         match cached {
             Some(Ok(active)) => return active,
             Some(Err(refused)) => {
@@ -182,7 +205,8 @@ impl Live {
             }
             None => {}
         }
-        let (snapshot, contents) = (Snapshot::default(), Arc::new(Contents::default()));
+        let contents = Contents { list_key: ends.list_key.clone(), ..Contents::default() };
+        let (snapshot, contents) = (Snapshot::default(), Arc::new(contents));
         let compiled = compile(&snapshot, &contents, None);
         Active { snapshot, compiled, contents }
     }
@@ -207,7 +231,8 @@ impl Live {
     /// What this node serves, since when, and why nothing later.
     pub fn standing(&self) -> NodeReport {
         let Standing { revision, activated_at, refusal } = self.standing.borrow().clone();
-        NodeReport { node: self.ends.node.clone(), revision, activated_at, refusal }
+        let seen_at = (self.ends.now)();
+        NodeReport { node: self.ends.node.clone(), revision, activated_at, refusal, seen_at }
     }
 
     /// Waits until `revision`, or a later one, is active here.
@@ -267,7 +292,7 @@ mod tests {
     use serde_json::json;
     use serinus_domain::{
         entity::DocKey,
-        revision::{Cause, Change, Draft},
+        revision::{Cause, Change, Draft, Provenance},
     };
 
     use super::*;
@@ -301,6 +326,7 @@ mod tests {
             blobs: store.clone(),
             nodes: store.clone(),
             node: "n1".into(),
+            list_key: None,
             cache: None,
             now: Box::new(|| Timestamp(7)),
             compile: broken_by_poison,

@@ -4,11 +4,12 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use serinus_domain::{
     bundle::Contents,
-    compile::Compiled,
+    compile::{Compiled, blobs_of},
     digest::Digest,
     entity::Document,
     limits::SNAPSHOTS_KEPT,
@@ -21,6 +22,8 @@ use super::{Active, BACKOFF_MAX, Compile, FollowError, Live, POLL, cache};
 
 /// Revisions read at a time.
 const BATCH: usize = 256;
+/// How often a node that nothing happens to says that it is still there.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Compiles; nothing where the compiler broke down. A poison document must not take the last good revision with it.
 pub(super) fn guarded(
@@ -101,27 +104,29 @@ impl Live {
         compiled.await.ok().flatten().ok_or(FollowError::Poisoned { revision })
     }
 
-    /// The contents of all artifacts. One that is gone or damaged breaks what names it, as the compiler then says; only a
+    /// The contents of all artifacts and lists. One that is gone or damaged breaks what names it, as the compiler then says; only a
     /// failure that may pass holds the revision up.
     async fn fetch(&self, snapshot: &Snapshot, held: &Arc<Contents>) -> Result<Arc<Contents>, FollowError> {
         let mut missing: Vec<Digest> = snapshot
-            .under("artifact/")
-            .filter_map(|document| match document {
-                Document::Artifact(doc) if !held.0.contains_key(&doc.content) => Some(doc.content),
-                _ => None,
-            })
+            .documents()
+            .flat_map(blobs_of)
+            .filter(|digest| !held.held.contains_key(digest))
             .collect();
-        if missing.is_empty() {
+        let gone: Vec<Digest> = snapshot.under("artifact/").filter_map(redacted).collect();
+        // What was removed for good goes from memory as well, and with the next writing from the cache file.
+        missing.retain(|digest| !gone.contains(digest));
+        if missing.is_empty() && !gone.iter().any(|digest| held.held.contains_key(digest)) {
             return Ok(Arc::clone(held));
         }
         missing.sort_unstable();
         missing.dedup();
         let mut contents = Contents::clone(held);
+        contents.held.retain(|digest, _| !gone.contains(digest));
         for digest in missing {
             match self.ends.blobs.get(&digest).await {
                 Ok(Some(bytes)) if Digest::of(&bytes) == digest => match serde_json::from_slice(&bytes) {
                     Ok(value) => {
-                        contents.0.insert(digest, Arc::new(value));
+                        contents.held.insert(digest, Arc::new(value));
                     }
                     Err(refused) => tracing::error!("content {} is no JSON: {refused}", digest.short()),
                 },
@@ -141,6 +146,7 @@ impl Live {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = moved(&mut standing) => {}
+                () = sleep(HEARTBEAT) => {}
             }
             if let Err(failure) = self.ends.nodes.report(self.standing()).await {
                 tracing::warn!(node = %self.ends.node, "not reported, trying again: {failure}");
@@ -169,6 +175,14 @@ impl Live {
                 tracing::warn!(node = %self.ends.node, "the snapshot is not cached: {refused}");
             }
         }
+    }
+}
+
+/// The content that a version had before it was redacted.
+fn redacted(document: &Document) -> Option<Digest> {
+    match document {
+        Document::Artifact(doc) if doc.redacted => Some(doc.content),
+        _ => None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! The in-memory twin of every seam, for tests, simulation and demonstrations. Keeps nothing across a restart and knows
 //! nothing of files.
 
+mod desk;
 mod records;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,8 +21,8 @@ use serinus_domain::{
 use tokio::sync::watch;
 
 use crate::{
-    AppendError, Blobs, Failure, Head, Log, LogReader, NodeReport, Nodes, Outbox, PinLife, PinWrite, Pins,
-    Token, Tokens,
+    AppendError, Blobs, Failure, Head, Log, LogReader, NodeReport, Nodes, Outbox, Paper, PinLife, PinWrite,
+    Pins, Token, Tokens, Usage, erased,
     settle::{Kept, is_open, settle},
 };
 
@@ -43,6 +44,9 @@ struct State {
     cursors: HashMap<String, RevisionNumber>,
     tokens: BTreeMap<String, Token>,
     nodes: BTreeMap<String, NodeReport>,
+    erased: BTreeSet<Digest>,
+    papers: BTreeMap<(String, String), Paper>,
+    usages: BTreeMap<String, Usage>,
 }
 
 impl Default for MemoryStore {
@@ -125,12 +129,22 @@ impl Log for MemoryStore {
 impl Blobs for MemoryStore {
     async fn put(&self, bytes: &[u8]) -> Result<Digest, Failure> {
         let digest = Digest::of(bytes);
-        self.state().blobs.entry(digest).or_insert_with(|| bytes.to_vec());
+        let mut state = self.state();
+        if state.erased.contains(&digest) {
+            return Err(erased(&digest));
+        }
+        state.blobs.entry(digest).or_insert_with(|| bytes.to_vec());
         Ok(digest)
     }
 
     async fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Failure> {
         Ok(self.state().blobs.get(digest).cloned())
+    }
+
+    async fn erase(&self, digest: &Digest) -> Result<bool, Failure> {
+        let mut state = self.state();
+        state.erased.insert(*digest);
+        Ok(state.blobs.remove(digest).is_some())
     }
 }
 

@@ -15,6 +15,7 @@ use super::MemoryStore;
 use crate::{
     Appended, Failure, InteractionFilter, InteractionView, JudgeJob, NewRecord, Records,
     filter::{is_verdict, lets_through},
+    sql::raise,
 };
 
 #[derive(Debug, Default)]
@@ -94,11 +95,7 @@ impl Kept {
 
 impl MemoryStore {
     pub(super) fn told(&self, last: u64) {
-        self.last_record.send_if_modified(|known| {
-            let newer = last > *known;
-            *known = last.max(*known);
-            newer
-        });
+        raise(&self.last_record, last);
     }
 }
 

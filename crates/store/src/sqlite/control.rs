@@ -79,8 +79,8 @@ impl Nodes for SqliteStore {
     async fn report(&self, report: NodeReport) -> Result<(), Failure> {
         let work = move |connection: &Connection| {
             connection
-                .prepare_cached("insert or replace into nodes(node, revision, activated_at, refusal) values(?1, ?2, ?3, ?4)")?
-                .execute(params![report.node, int(report.revision.0), report.activated_at.0, report.refusal])?;
+                .prepare_cached("insert or replace into nodes(node, revision, activated_at, refusal, seen_at) values(?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![report.node, int(report.revision.0), report.activated_at.0, report.refusal, report.seen_at.0])?;
             Ok(())
         };
         self.control.writer.run("report a node's revision", work).await
@@ -88,14 +88,16 @@ impl Nodes for SqliteStore {
 
     async fn nodes(&self) -> Result<Vec<NodeReport>, Failure> {
         let work = |connection: &Connection| {
-            let mut statement = connection
-                .prepare_cached("select node, revision, activated_at, refusal from nodes order by node")?;
+            let mut statement = connection.prepare_cached(
+                "select node, revision, activated_at, refusal, seen_at from nodes order by node",
+            )?;
             let rows = statement.query_map([], |row| {
                 Ok(NodeReport {
                     node: row.get(0)?,
                     revision: RevisionNumber(uint(row.get(1)?)),
                     activated_at: Timestamp(row.get(2)?),
                     refusal: row.get(3)?,
+                    seen_at: Timestamp(row.get(4)?),
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)

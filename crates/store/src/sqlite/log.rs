@@ -10,10 +10,10 @@ use serinus_domain::{
 use tokio::sync::watch;
 
 use super::{
-    SqliteStore, raise,
+    SqliteStore,
     trouble::{Trouble, int, uint},
 };
-use crate::{AppendError, Blobs, Failure, Head, Log, LogReader};
+use crate::{AppendError, Blobs, Failure, Head, Log, LogReader, erased, sql, sql::raise};
 
 type Stored = (i64, [u8; 32], Vec<u8>);
 
@@ -21,17 +21,8 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-/// Reads an entry and compares what it is with what it was when it was appended.
 fn verified((number, digest, body): Stored) -> Result<Revision, Trouble> {
-    let revision = Revision::from_stored(&body).map_err(|refused| {
-        Trouble::damaged(format!("revision {number} cannot be read: {refused}; restore a backup"))
-    })?;
-    if revision.digest.0 != digest || revision.body.number != RevisionNumber(uint(number)) {
-        return Err(Trouble::damaged(format!(
-            "revision {number} was altered after it was appended: its digest does not match; restore a backup"
-        )));
-    }
-    Ok(revision)
+    sql::verified(number, &digest, &body).map_err(Trouble::damaged)
 }
 
 fn head(connection: &Connection) -> Result<Head, Trouble> {
@@ -126,12 +117,28 @@ impl Blobs for SqliteStore {
     async fn put(&self, bytes: &[u8]) -> Result<Digest, Failure> {
         let (digest, bytes) = (Digest::of(bytes), bytes.to_vec());
         let work = move |connection: &Connection| {
+            if connection.prepare_cached("select 1 from erased where digest = ?1")?.exists([digest.0])? {
+                return Ok(Err(erased(&digest)));
+            }
             connection
                 .prepare_cached("insert or ignore into blobs(digest, bytes) values(?1, ?2)")?
                 .execute(params![digest.0, bytes])?;
-            Ok(digest)
+            Ok(Ok(digest))
         };
-        self.control.writer.run("store a blob", work).await
+        self.control.writer.run("store a blob", work).await?
+    }
+
+    async fn erase(&self, digest: &Digest) -> Result<bool, Failure> {
+        let digest = *digest;
+        let work = move |connection: &Connection| {
+            connection
+                .prepare_cached("insert or ignore into erased(digest) values(?1)")?
+                .execute([digest.0])?;
+            let gone =
+                connection.prepare_cached("delete from blobs where digest = ?1")?.execute([digest.0])?;
+            Ok(gone == 1)
+        };
+        self.control.writer.run("erase a blob", work).await
     }
 
     async fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Failure> {

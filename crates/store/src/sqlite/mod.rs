@@ -2,6 +2,7 @@
 //! Says where things lie and with which options; knows nothing of what they mean.
 
 mod control;
+mod desk;
 mod log;
 mod pins;
 mod queries;
@@ -147,13 +148,4 @@ impl SqliteStore {
             last_record: watch::Sender::new(last_record),
         })
     }
-}
-
-/// Raises what a watcher sees; watched numbers only grow, in whatever order their commits are told.
-fn raise<T: Copy + Ord>(watched: &watch::Sender<T>, to: T) {
-    watched.send_if_modified(|known| {
-        let newer = to > *known;
-        *known = to.max(*known);
-        newer
-    });
 }

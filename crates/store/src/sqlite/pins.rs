@@ -10,14 +10,13 @@ use serinus_domain::{
 };
 
 use super::{
-    SqliteStore,
-    queries::arm_name,
-    raise, records,
+    SqliteStore, records,
     trouble::{Trouble, int, uint},
 };
 use crate::{
     Failure, PinLife, PinWrite, Pins,
     settle::{Kept, is_open, settle},
+    sql::{arm_name, raise},
 };
 
 pub(super) fn bytes(unit: UnitHash) -> [u8; 16] {

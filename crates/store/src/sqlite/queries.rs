@@ -3,30 +3,15 @@
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::de::DeserializeOwned;
 use serinus_domain::{
-    record::{Body, InteractionRecord, Record, Role, ScoreRecord},
-    resolve::Arm,
+    record::{Body, InteractionRecord, Record, ScoreRecord},
     units::Timestamp,
 };
 
 use super::trouble::{Trouble, int, uint};
-use crate::{InteractionFilter, InteractionView, JudgeJob};
-
-/// An arm's name in a column.
-pub(super) const fn arm_name(arm: Arm) -> &'static str {
-    match arm {
-        Arm::Control => "control",
-        Arm::Candidate => "candidate",
-    }
-}
-
-/// A role's name in a column.
-pub(super) const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Served => "served",
-        Role::Shadow => "shadow",
-        Role::ShadowRepeat => "shadow_repeat",
-    }
-}
+use crate::{
+    InteractionFilter, InteractionView, JudgeJob,
+    sql::{arm_name, role_name},
+};
 
 fn parse<T: DeserializeOwned>(seq: i64, body: &str) -> Result<T, Trouble> {
     serde_json::from_str(body)

@@ -11,60 +11,13 @@ use tokio::sync::watch;
 
 use super::{
     SqliteStore, pins, queries,
-    queries::{arm_name, role_name},
-    raise,
     trouble::{Trouble, int, uint},
 };
 use crate::{
     Appended, Failure, InteractionFilter, InteractionView, JudgeJob, NewRecord, Records,
-    filter::{is_flawed, is_verdict, kind, rated},
+    filter::{is_verdict, kind},
+    sql::{Columns, raise},
 };
-
-/// The columns by which a record is found again.
-#[derive(Default)]
-struct Columns<'a> {
-    feature: Option<&'a str>,
-    rollout: Option<&'a str>,
-    arm: Option<&'static str>,
-    category: Option<&'a str>,
-    role: Option<&'static str>,
-    at: Timestamp,
-    response_id: Option<&'a str>,
-    interaction: Option<&'a str>,
-    rating: Option<f64>,
-    flawed: bool,
-}
-
-impl<'a> Columns<'a> {
-    fn of(record: &'a Record) -> Self {
-        match record {
-            Record::Enrolment(record) => Self {
-                feature: Some(record.feature.as_str()),
-                rollout: Some(record.arm.rollout.as_str()),
-                arm: Some(arm_name(record.arm.arm)),
-                at: record.at,
-                ..Self::default()
-            },
-            Record::Interaction(record) => Self {
-                feature: Some(record.feature.as_str()),
-                rollout: record.arm.as_ref().map(|facts| facts.rollout.as_str()),
-                arm: record.arm.as_ref().map(|facts| arm_name(facts.arm)),
-                category: record.category.as_ref().map(|category| category.as_str()),
-                role: Some(role_name(record.role)),
-                at: record.at,
-                response_id: record.response_id.as_deref(),
-                flawed: is_flawed(record),
-                ..Self::default()
-            },
-            Record::Score(record) => Self {
-                interaction: Some(record.interaction.as_str()),
-                rating: rated(record),
-                at: record.at,
-                ..Self::default()
-            },
-        }
-    }
-}
 
 /// Inserts a record; its sequence number if it is new.
 pub(super) fn insert(connection: &Connection, record: &Record) -> Result<Option<u64>, Trouble> {

@@ -15,6 +15,13 @@ pub(super) const CONTROL: &[&str] = &["
     create table tokens(id text primary key, body text not null) without rowid;
     create table nodes(node text primary key, revision integer not null, activated_at integer not null, refusal text)
         without rowid;
+", "
+    create table erased(digest blob primary key) without rowid;
+    create table papers(
+        kind text not null, id text not null, version integer not null, at integer not null, body text not null,
+        primary key(kind, id)) without rowid;
+    create table usages(subject text primary key, count integer not null, last_at integer not null) without rowid;
+    alter table nodes add column seen_at integer not null default 0;
 "];
 
 /// What was observed and pinned. Every index is paid for by each record: one per question that is asked of a live system.

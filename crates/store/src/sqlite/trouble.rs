@@ -1,6 +1,7 @@
 //! What goes wrong inside the database layer and what that means to callers. Knows nothing of tables.
 
 use crate::Failure;
+pub(super) use crate::sql::{int, uint};
 
 /// What went wrong.
 #[derive(Debug, Clone)]
@@ -63,14 +64,4 @@ impl From<serde_json::Error> for Trouble {
     fn from(refused: serde_json::Error) -> Self {
         Self::damaged(refused.to_string())
     }
-}
-
-/// SQLite counts with a sign; nothing here comes near its end.
-pub(super) fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// And back.
-pub(super) fn uint(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }

@@ -5,7 +5,7 @@ use serinus_domain::{
     id::{FeatureKey, RolloutKey, UnitHash},
     record::{Body, EnrolmentRecord, InteractionRecord, Record, ScoreRecord},
     resolve::{Arm, ArmFacts, Pin},
-    revision::{Cause, Change, Draft, RevisionNumber},
+    revision::{Cause, Change, Draft, Provenance, RevisionNumber},
     units::{Millis, Share, Timestamp},
 };
 use serinus_store::{NewRecord, PinWrite};

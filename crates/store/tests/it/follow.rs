@@ -83,6 +83,10 @@ impl Blobs for Flaky {
     async fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Failure> {
         if matches!(self.broken(), Broken::BlobsDown) { Err(down()) } else { self.store.get(digest).await }
     }
+
+    async fn erase(&self, digest: &Digest) -> Result<bool, Failure> {
+        self.store.erase(digest).await
+    }
 }
 
 struct Rig {

@@ -12,5 +12,6 @@ mod documents;
 mod fixtures;
 mod follow;
 mod permutations;
+mod postgres;
 mod sqlite;
 mod suite;

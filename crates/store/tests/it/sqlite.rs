@@ -26,12 +26,16 @@ async fn a_store_that_is_opened_again_has_everything() {
         scopes: vec!["write".into()],
         created_at: START,
         revoked_at: None,
+        person: None,
+        environment: None,
+        expires_at: None,
     };
     let node = NodeReport {
         node: "a".into(),
         revision: RevisionNumber(1),
         activated_at: START,
         refusal: Some("fork".into()),
+        seen_at: START,
     };
     let (revision, blob) = {
         let store = open(&directory);

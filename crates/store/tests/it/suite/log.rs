@@ -83,3 +83,20 @@ pub async fn blobs_are_named_by_their_digest(store: Arc<impl Blobs + 'static>) {
     assert_eq!(store.get(&digest).await.unwrap().unwrap(), b"{\"text\":\"hello\"}");
     assert_eq!(store.get(&Digest::of(b"other")).await.unwrap(), None);
 }
+
+pub async fn what_is_erased_does_not_come_back(store: Arc<impl Blobs + 'static>) {
+    let secret = b"{\"text\":\"sk-1234\"}";
+    let digest = store.put(secret).await.unwrap();
+    assert!(store.erase(&digest).await.unwrap());
+    assert!(!store.erase(&digest).await.unwrap());
+    assert_eq!(store.get(&digest).await.unwrap(), None);
+    // Also what was never there: who erases it has seen it elsewhere.
+    let unseen = Digest::of(b"unseen");
+    assert!(!store.erase(&unseen).await.unwrap());
+    for bytes in [secret.as_slice(), b"unseen"] {
+        let refused = store.put(bytes).await.unwrap_err();
+        assert!(!refused.retryable && refused.reason.contains("redacted"), "{refused}");
+    }
+    assert_eq!(store.get(&digest).await.unwrap(), None);
+    store.put(b"other").await.unwrap();
+}

@@ -1,25 +1,33 @@
 //! Documents to what evaluation walks, with diagnostics. A part that does not compile serves control, or the caller's default,
 //! and says so; it never fails the rest. Knows nothing of requests.
 
+mod flag;
+mod order;
+mod segment;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-use serde_json::Value;
+pub use flag::{CompiledFlag, CompiledFlagRule, CompiledPrerequisite, Flags};
+pub(crate) use order::topological;
+pub use segment::Segments;
 
 use crate::{
     bundle::{Bundle, BundleId, Contents, Library},
+    context::Context,
+    digest::Digest,
     entity::{
-        ArtifactDoc, ArtifactRef, BucketBy, CombinationDoc, Content, Document, FeatureDoc, FlagDoc, Layers,
-        Reach, RolloutDoc, Serve, StageKind,
+        ArtifactDoc, ArtifactRef, BucketBy, CombinationDoc, Condition, Content, Document, FeatureDoc,
+        FlagDoc, Layers, Planned, Reach, RolloutDoc, StageKind,
     },
-    id::{FeatureKey, FlagKey, RolloutKey, VariantKey},
+    id::{FeatureKey, RolloutKey, VariantKey},
     limits::{COMBINATIONS_KEPT, REVOCATIONS_KEPT},
-    resolve::{CompiledCondition, Salt},
+    resolve::{CompiledCondition, CompiledList, Salt},
     revision::RevisionNumber,
     snapshot::Snapshot,
-    units::{PPM_WHOLE, Share},
+    units::Share,
 };
 
 /// A part that does not compile.
@@ -31,15 +39,22 @@ pub struct Diagnostic {
     pub reason: String,
 }
 
+/// A map by key: found in a few nanoseconds, and in the same order in every process.
+pub type KeyMap<K, V> = HashMap<K, V, rustc_hash::FxBuildHasher>;
+
 /// A snapshot ready to be evaluated.
 #[derive(Debug)]
 pub struct Compiled {
     /// As of which revision.
     pub revision: RevisionNumber,
     /// Features by key.
-    pub features: HashMap<FeatureKey, Arc<CompiledFeature>>,
+    pub features: KeyMap<FeatureKey, Arc<CompiledFeature>>,
     /// Plain flags by key.
-    pub flags: HashMap<FlagKey, Arc<CompiledFlag>>,
+    pub flags: Flags,
+    /// Segments by key.
+    pub segments: Segments,
+    /// Whether lists of people could be read.
+    has_list_key: bool,
     /// What does not compile.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -53,6 +68,12 @@ pub struct CompiledFeature {
     pub control: Arc<Bundle>,
     /// The feature's own variants.
     pub variants: Vec<(VariantKey, Arc<Bundle>)>,
+    /// Lists of units and what they get, as an index into `variants`; `None` is control.
+    pub forced: Vec<(CompiledList, Option<usize>)>,
+    /// Plain flags that must come out in a certain way.
+    pub prerequisites: Vec<CompiledPrerequisite>,
+    /// Why its rules do not compile; everybody new then gets control.
+    pub broken: Option<String>,
     /// Conditions with an index into `variants`; `None` is control.
     pub rules: Vec<(CompiledCondition, Option<usize>)>,
     /// The rollout that moves it now.
@@ -82,10 +103,35 @@ pub struct CompiledRollout {
     pub salt: Salt,
     /// Whom it concerns.
     pub audience: CompiledCondition,
+    /// Its part of an exclusion group.
+    pub slot: Option<CompiledSlot>,
     /// What its candidates are served.
     pub candidate: Arc<Bundle>,
     /// All features that it moves; a unit is enrolled at the first of them that it meets.
     pub features: Vec<FeatureKey>,
+}
+
+/// A part of an exclusion group: the buckets in `from..to` under the group's salt.
+#[derive(Debug, Clone, Copy)]
+pub struct CompiledSlot {
+    /// Hash seed of the group.
+    pub salt: Salt,
+    /// The first bucket.
+    pub from: u32,
+    /// The bucket after the last.
+    pub to: u32,
+}
+
+impl CompiledRollout {
+    /// Whether the context is in its audience: whom it concerns, within its part of the exclusion group. The group looks at the user where
+    /// one is known, whatever the rollout randomises, so that nobody meets two of its rollouts in two sessions.
+    pub fn concerns(&self, context: &Context) -> bool {
+        let in_slot = self.slot.is_none_or(|slot| {
+            let unit = context.unit(BucketBy::User);
+            unit.is_some_and(|unit| (slot.from..slot.to).contains(&slot.salt.bucket(unit)))
+        });
+        in_slot && self.audience.met(context)
+    }
 }
 
 /// A rollout that was taken back.
@@ -103,35 +149,10 @@ pub struct Revocation {
     pub revision: RevisionNumber,
 }
 
-/// A plain flag ready to be evaluated.
-#[derive(Debug)]
-pub struct CompiledFlag {
-    /// The document.
-    pub doc: FlagDoc,
-    /// Variant names and values.
-    pub variants: Vec<(VariantKey, Value)>,
-    /// Index into `variants`.
-    pub default: usize,
-    /// Rules in order.
-    pub rules: Vec<CompiledFlagRule>,
-    /// Hash seed of its splits.
-    pub salt: Salt,
-    /// Why it does not compile; it then answers the caller's default.
-    pub broken: Option<String>,
-}
-
-/// A rule of a plain flag.
-#[derive(Debug)]
-pub struct CompiledFlagRule {
-    /// Whom it is for.
-    pub when: CompiledCondition,
-    /// (upper end in parts per million, index into `variants`), ends rising to the whole.
-    pub split: Vec<(u32, usize)>,
-}
-
-struct Shelf<'a> {
-    snapshot: &'a Snapshot,
-    contents: &'a Contents,
+/// The versions of a snapshot with their contents.
+pub(crate) struct Shelf<'a> {
+    pub snapshot: &'a Snapshot,
+    pub contents: &'a Contents,
 }
 
 impl Library for Shelf<'_> {
@@ -145,27 +166,43 @@ impl Library for Shelf<'_> {
     }
 }
 
-/// Checks that a combination is a bundle, as a draft is checked before it is appended.
+/// Checks that a combination is a bundle, as a draft is checked before it is appended. A combination that the log does not know
+/// is new, and nothing new is made of what was put away.
 pub fn check_bundle(
     layers: &Layers,
     snapshot: &Snapshot,
     contents: &Contents,
 ) -> Result<Bundle, crate::bundle::InvalidBundle> {
-    Bundle::assemble(layers, &Shelf { snapshot, contents })
+    let bundle = Bundle::assemble(layers, &Shelf { snapshot, contents })?;
+    let known = snapshot
+        .under("combination/")
+        .any(|document| matches!(document, Document::Combination(doc) if doc.fingerprint == bundle.id));
+    let archived = |reference: &&ArtifactRef| snapshot.artifact(reference).is_some_and(|doc| doc.archived);
+    let away = bundle.versions().find(archived).filter(|_| !known).cloned();
+    away.map_or(Ok(bundle), |reference| Err(crate::bundle::InvalidBundle::Archived(reference)))
 }
 
 /// Compiles a snapshot. Bundles of `previous` are taken over, since a fingerprint never changes its meaning.
 pub fn compile(snapshot: &Snapshot, contents: &Contents, previous: Option<&Compiled>) -> Compiled {
     let mut bundles = Bundles { shelf: Shelf { snapshot, contents }, made: HashMap::new() };
     for feature in previous.into_iter().flat_map(|previous| previous.features.values()) {
-        bundles.made.extend(feature.bundles.iter().map(|(id, bundle)| (*id, Ok(Arc::clone(bundle)))));
+        // What was redacted since is compiled again, to find that it is gone.
+        let whole = |bundle: &Bundle| {
+            bundle.versions().all(|reference| snapshot.artifact(reference).is_none_or(|doc| !doc.redacted))
+        };
+        let kept = feature.bundles.iter().filter(|(_, bundle)| whole(bundle));
+        bundles.made.extend(kept.map(|(id, bundle)| (*id, Ok(Arc::clone(bundle)))));
     }
-    let mut compiled = Compiled {
-        revision: snapshot.revision,
-        features: HashMap::new(),
-        flags: HashMap::new(),
-        diagnostics: Vec::new(),
-    };
+    let has_list_key = contents.list_key.is_some();
+    // With another key every list reads differently.
+    let previous = previous.filter(|previous| previous.has_list_key == has_list_key);
+    let mut diagnostics = Vec::new();
+    let segments = segment::compile(snapshot, contents, previous, &mut diagnostics);
+    let place = flag::Place { snapshot, contents, previous, segments: &segments };
+    let flags = flag::compile(&place, &mut diagnostics);
+    let revision = snapshot.revision;
+    let mut compiled =
+        Compiled { revision, features: KeyMap::default(), flags, segments, has_list_key, diagnostics };
     let mut combinations: BTreeMap<&FeatureKey, Vec<(RevisionNumber, &CombinationDoc)>> = BTreeMap::new();
     for (_, stored) in snapshot.iter() {
         if let Some(Document::Combination(doc)) = &stored.document {
@@ -174,7 +211,8 @@ pub fn compile(snapshot: &Snapshot, contents: &Contents, previous: Option<&Compi
     }
     for doc in snapshot.features() {
         let known = combinations.remove(&doc.key).unwrap_or_default();
-        match bundles.feature(doc, known, &mut compiled.diagnostics) {
+        let parts = Parts { flags: &compiled.flags, segments: &compiled.segments };
+        match bundles.feature(doc, known, parts, &mut compiled.diagnostics) {
             Ok(feature) => {
                 compiled.features.insert(doc.key.clone(), Arc::new(feature));
             }
@@ -184,17 +222,35 @@ pub fn compile(snapshot: &Snapshot, contents: &Contents, previous: Option<&Compi
             }),
         }
     }
-    for document in snapshot.under("flag/") {
-        let Document::Flag(doc) = document else { continue };
-        let flag = compile_flag(doc);
-        if let Some(reason) = &flag.broken {
-            compiled
-                .diagnostics
-                .push(Diagnostic { subject: format!("flag/{}", doc.key), reason: reason.clone() });
-        }
-        compiled.flags.insert(doc.key.clone(), Arc::new(flag));
-    }
     compiled
+}
+
+/// What features refer to.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    flags: &'a Flags,
+    segments: &'a Segments,
+}
+
+impl Parts<'_> {
+    fn condition(self, condition: &Condition) -> Result<CompiledCondition, String> {
+        CompiledCondition::compile(condition, &mut |key| segment::find(self.segments, key))
+    }
+}
+
+/// The blobs that a document names, so that what refers to it can be read: contents that were not taken out, lists of people.
+pub fn blobs_of(document: &Document) -> Vec<Digest> {
+    match document {
+        Document::Artifact(doc) if doc.redacted => Vec::new(),
+        Document::Artifact(doc) => vec![doc.content],
+        Document::Schedule(doc) => match &doc.planned {
+            Planned::PutFlag { flag } => Document::Flag(FlagDoc::clone(flag)).blobs(),
+            Planned::PutFeature { feature } => Document::Feature(FeatureDoc::clone(feature)).blobs(),
+            Planned::PutSegment { segment } => segment.included.into_iter().chain(segment.excluded).collect(),
+            Planned::SetFlag { .. } | Planned::Resume { .. } => Vec::new(),
+        },
+        other => other.blobs(),
+    }
 }
 
 struct Bundles<'a> {
@@ -217,6 +273,7 @@ impl Bundles<'_> {
         &mut self,
         doc: &FeatureDoc,
         known: Vec<(RevisionNumber, &CombinationDoc)>,
+        parts: Parts<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Result<CompiledFeature, String> {
         let control = self.get(&doc.control)?;
@@ -234,20 +291,41 @@ impl Bundles<'_> {
                 }
             }
         }
-        let rules = doc
-            .rules
-            .iter()
-            .map(|rule| {
-                let variant = variants.iter().position(|(name, _)| *name == rule.serve);
-                (CompiledCondition::compile(&rule.when), variant)
-            })
-            .collect();
+        let place = |name: &VariantKey| variants.iter().position(|(have, _)| have == name);
+        let mut forced = Vec::new();
+        for one in &doc.forced {
+            match segment::list(self.shelf.contents, &one.units) {
+                Ok(list) => forced.push((list, place(&one.variant))),
+                Err(reason) => report(
+                    format!("feature/{} forced {}", doc.key, one.variant),
+                    format!("{reason}; nobody is forced by it"),
+                ),
+            }
+        }
+        let targeting = || -> Result<_, String> {
+            let rules = doc.rules.iter().map(|rule| Ok((parts.condition(&rule.when)?, place(&rule.serve))));
+            let own = |name: &VariantKey| Ok(place(name).unwrap_or(usize::MAX));
+            let needs = doc.prerequisites.iter().map(|other| flag::prerequisite(other, parts.flags, own));
+            Ok((rules.collect::<Result<_, String>>()?, needs.collect::<Result<_, _>>()?))
+        };
+        let (rules, prerequisites, broken) = match targeting() {
+            Ok((rules, needs)) => (rules, needs, None),
+            Err(reason) => {
+                report(format!("feature/{}", doc.key), format!("{reason}; everybody new gets control"));
+                (Vec::new(), Vec::new(), Some(reason))
+            }
+        };
         let snapshot = self.shelf.snapshot;
         let mut rollout = None;
         for live in snapshot.rollouts().filter(|rollout| rollout.state.phase.is_live()) {
             let Some(layers) = live.spec.candidate.get(&doc.key) else { continue };
             match self.get(layers) {
-                Ok(candidate) => rollout = compile_rollout(live, candidate),
+                Ok(candidate) => match compile_rollout(live, candidate, parts, snapshot) {
+                    Ok(compiled) => rollout = compiled,
+                    Err(reason) => {
+                        report(format!("rollout/{}", live.key), format!("{reason}; everybody gets control"))
+                    }
+                },
                 Err(reason) => {
                     report(format!("rollout/{}", live.key), format!("{reason}; everybody gets control"))
                 }
@@ -264,7 +342,19 @@ impl Bundles<'_> {
             }
         }
         let revoked = revocations(snapshot, &doc.key);
-        Ok(CompiledFeature { doc: doc.clone(), control, variants, rules, rollout, revoked, bundles })
+        let doc = doc.clone();
+        Ok(CompiledFeature {
+            doc,
+            control,
+            variants,
+            forced,
+            prerequisites,
+            broken,
+            rules,
+            rollout,
+            revoked,
+            bundles,
+        })
     }
 }
 
@@ -275,10 +365,19 @@ fn latest(mut known: Vec<(RevisionNumber, &CombinationDoc)>) -> impl Iterator<It
     known.into_iter().map(|(_, doc)| doc)
 }
 
-fn compile_rollout(doc: &RolloutDoc, candidate: Arc<Bundle>) -> Option<CompiledRollout> {
-    let stage = doc.stage()?;
+fn compile_rollout(
+    doc: &RolloutDoc,
+    candidate: Arc<Bundle>,
+    parts: Parts<'_>,
+    snapshot: &Snapshot,
+) -> Result<Option<CompiledRollout>, String> {
+    let Some(stage) = doc.stage() else { return Ok(None) };
     let shadow = stage.kind == StageKind::Shadow;
-    Some(CompiledRollout {
+    let slot = doc.spec.slot.as_ref().map(|slot| match snapshot.group(&slot.group) {
+        Some(group) => Ok(CompiledSlot { salt: Salt::new(&group.salt), from: slot.from, to: slot.to }),
+        None => Err(format!("exclusion group \"{}\" does not exist", slot.group)),
+    });
+    Ok(Some(CompiledRollout {
         key: doc.key.clone(),
         stage: stage.kind,
         stage_index: doc.state.stage,
@@ -286,10 +385,11 @@ fn compile_rollout(doc: &RolloutDoc, candidate: Arc<Bundle>) -> Option<CompiledR
         shadow_sample: if shadow { stage.share } else { Share::NONE },
         bucket_by: doc.spec.bucket_by,
         salt: Salt::new(&doc.spec.salt),
-        audience: CompiledCondition::compile(&doc.spec.audience),
+        audience: parts.condition(&doc.spec.audience)?,
+        slot: slot.transpose()?,
         candidate,
         features: doc.spec.candidate.keys().cloned().collect(),
-    })
+    }))
 }
 
 fn revocations(snapshot: &Snapshot, feature: &FeatureKey) -> Vec<Revocation> {
@@ -311,45 +411,4 @@ fn revocations(snapshot: &Snapshot, feature: &FeatureKey) -> Vec<Revocation> {
     taken_back.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     taken_back.truncate(REVOCATIONS_KEPT);
     taken_back.into_iter().map(|(_, revocation)| revocation).collect()
-}
-
-fn compile_flag(doc: &FlagDoc) -> CompiledFlag {
-    let variants: Vec<_> = doc.variants.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let at = |name: &VariantKey| {
-        variants
-            .iter()
-            .position(|(have, _)| have == name)
-            .ok_or_else(|| format!("variant \"{name}\" is not declared; callers get their default"))
-    };
-    let compiled = || -> Result<(usize, Vec<CompiledFlagRule>), String> {
-        if let Some((name, _)) = variants.iter().find(|(_, value)| !doc.value_kind.admits(value)) {
-            return Err(format!("variant \"{name}\" is not of the flag's type; callers get their default"));
-        }
-        let rules = doc.rules.iter().map(|rule| {
-            let split = match &rule.serve {
-                Serve::Variant(name) => vec![(PPM_WHOLE, at(name)?)],
-                Serve::Split(parts) => {
-                    let mut end = 0_u32;
-                    let mut split = Vec::with_capacity(parts.len());
-                    for part in parts {
-                        end = part.share.as_ppm().saturating_add(end);
-                        split.push((end, at(&part.variant)?));
-                    }
-                    if end != PPM_WHOLE {
-                        return Err(format!(
-                            "a split adds up to {end} parts per million; callers get their default"
-                        ));
-                    }
-                    split
-                }
-            };
-            Ok(CompiledFlagRule { when: CompiledCondition::compile(&rule.when), split })
-        });
-        Ok((at(&doc.default)?, rules.collect::<Result<_, _>>()?))
-    };
-    let (default, rules, broken) = match compiled() {
-        Ok((default, rules)) => (default, rules, None),
-        Err(reason) => (0, Vec::new(), Some(reason)),
-    };
-    CompiledFlag { doc: doc.clone(), variants, default, rules, salt: Salt::new(&doc.salt), broken }
 }

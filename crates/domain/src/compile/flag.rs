@@ -1,0 +1,293 @@
+//! Plain flags to what evaluation walks, each after the flags that it needs. Knows nothing of requests.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::Value;
+
+use super::{Compiled, Diagnostic, KeyMap, order::topological, segment};
+use crate::{
+    bundle::Contents,
+    entity::{Document, FlagDoc, FlagRule, Prerequisite, Serve},
+    id::{FlagKey, VariantKey},
+    limits::{PREREQUISITE_DEPTH_MAX, PREREQUISITE_FLAGS_MAX},
+    logic,
+    resolve::{Attribute, CompiledCondition, CompiledList, CompiledSegment, Salt},
+    snapshot::{Snapshot, Stored},
+    units::PPM_WHOLE,
+};
+
+/// A plain flag ready to be evaluated.
+#[derive(Debug)]
+pub struct CompiledFlag {
+    /// Variant names and values.
+    pub variants: Vec<(VariantKey, Value)>,
+    /// Index into `variants`.
+    pub default: usize,
+    /// Whether those whom no rule fits get the caller's own default.
+    pub code_default: bool,
+    /// Whether it answers the caller's default.
+    pub disabled: bool,
+    /// Rules in order.
+    pub rules: Vec<CompiledFlagRule>,
+    /// Lists of units and what they get, as an index into `variants`.
+    pub forced: Vec<(CompiledList, usize)>,
+    /// What must hold before rules are asked.
+    pub prerequisites: Vec<CompiledPrerequisite>,
+    /// In place of rules.
+    pub logic: Option<Arc<logic::Compiled>>,
+    /// Why it does not compile; it then answers the caller's default.
+    pub broken: Option<String>,
+    /// The document.
+    pub doc: Box<FlagDoc>,
+    /// The document, told by its identity.
+    pub(crate) source: Arc<Stored>,
+    needs: Vec<Arc<CompiledSegment>>,
+    /// What of it is not as its document says, though it answers.
+    flaws: Vec<String>,
+    /// How long the longest chain of prerequisites is that ends here, and how many flags are looked at in all.
+    chain: (usize, usize),
+}
+
+impl CompiledFlag {
+    /// Whether everybody gets the same, so that an answer may be kept until the flag changes.
+    pub fn is_static(&self) -> bool {
+        self.rules.is_empty()
+            && self.forced.is_empty()
+            && self.prerequisites.is_empty()
+            && self.logic.is_none()
+    }
+}
+
+/// A rule of a plain flag.
+#[derive(Debug)]
+pub struct CompiledFlagRule {
+    /// Whom it is for.
+    pub when: CompiledCondition,
+    /// (upper end in parts per million, index into `variants`), ends rising to the whole.
+    pub split: Vec<(u32, usize)>,
+    /// Hash seed of the split.
+    pub salt: Salt,
+    /// What the split buckets; the targeting key (user, else session) where not given.
+    pub bucket_by: Option<Attribute>,
+    /// Its name, or its place in the list.
+    pub id: Box<str>,
+}
+
+/// Another flag that must come out in a certain way.
+#[derive(Debug)]
+pub struct CompiledPrerequisite {
+    /// The other flag.
+    pub flag: Arc<CompiledFlag>,
+    /// Its variants that will do.
+    pub variants: Box<[usize]>,
+    /// What is served where it comes out otherwise.
+    pub otherwise: Option<usize>,
+}
+
+/// Where flags find what they refer to.
+pub(super) struct Place<'a> {
+    pub snapshot: &'a Snapshot,
+    pub contents: &'a Contents,
+    pub previous: Option<&'a Compiled>,
+    pub segments: &'a segment::Segments,
+}
+
+/// Flags by key.
+pub type Flags = KeyMap<FlagKey, Arc<CompiledFlag>>;
+
+/// Compiles all flags. What did not change, and needs nothing that did, is taken over.
+pub(super) fn compile(place: &Place<'_>, diagnostics: &mut Vec<Diagnostic>) -> Flags {
+    let mut docs: Vec<(&FlagDoc, &Arc<Stored>)> = Vec::new();
+    let mut chained: BTreeMap<&FlagKey, (&FlagDoc, &Arc<Stored>)> = BTreeMap::new();
+    for (_, stored) in place.snapshot.stored_under("flag/") {
+        match &stored.document {
+            Some(Document::Flag(doc)) if doc.prerequisites.is_empty() => docs.push((doc, stored)),
+            Some(Document::Flag(doc)) => {
+                chained.insert(&doc.key, (doc, stored));
+            }
+            _ => {}
+        }
+    }
+    let needs = chained
+        .iter()
+        .map(|(key, (doc, _))| (*key, doc.prerequisites.iter().map(|other| &other.flag).collect()))
+        .collect();
+    let (order, stuck) = topological(&needs);
+    docs.extend(order.iter().filter_map(|key| chained.get(key)));
+    let mut made = Flags::with_capacity_and_hasher(docs.len() + stuck.len(), rustc_hash::FxBuildHasher);
+    for (doc, source) in docs {
+        let flag =
+            kept(place, doc, source, &made).unwrap_or_else(|| Arc::new(one(place, doc, source, &made)));
+        made.insert(doc.key.clone(), flag);
+    }
+    for key in stuck {
+        let Some((doc, source)) = chained.get(key) else { continue };
+        let reason = "its prerequisites lead in a circle: break it".to_owned();
+        made.insert(key.clone(), Arc::new(broken(doc, source, reason)));
+    }
+    let mut told: Vec<_> =
+        made.values().filter(|flag| flag.broken.is_some() || !flag.flaws.is_empty()).collect();
+    told.sort_by(|a, b| a.doc.key.cmp(&b.doc.key));
+    for flag in told {
+        for reason in flag.broken.iter().chain(&flag.flaws) {
+            diagnostics
+                .push(Diagnostic { subject: format!("flag/{}", flag.doc.key), reason: reason.clone() });
+        }
+    }
+    made
+}
+
+fn kept(place: &Place<'_>, doc: &FlagDoc, source: &Arc<Stored>, made: &Flags) -> Option<Arc<CompiledFlag>> {
+    let flag = place.previous?.flags.get(&doc.key)?;
+    let same_flag = |one: &CompiledPrerequisite| {
+        made.get(&one.flag.doc.key).is_some_and(|now| Arc::ptr_eq(now, &one.flag))
+    };
+    let same_segment =
+        |one: &Arc<CompiledSegment>| place.segments.get(&one.key).is_some_and(|now| Arc::ptr_eq(now, one));
+    let same = Arc::ptr_eq(&flag.source, source)
+        && flag.broken.is_none()
+        && flag.flaws.is_empty()
+        && flag.prerequisites.iter().all(same_flag)
+        && flag.needs.iter().all(same_segment);
+    same.then(|| Arc::clone(flag))
+}
+
+fn broken(doc: &FlagDoc, source: &Arc<Stored>, reason: String) -> CompiledFlag {
+    CompiledFlag {
+        variants: Vec::new(),
+        default: 0,
+        code_default: true,
+        disabled: doc.disabled,
+        rules: Vec::new(),
+        forced: Vec::new(),
+        prerequisites: Vec::new(),
+        logic: None,
+        broken: Some(format!("{reason}; callers get their default")),
+        doc: Box::new(doc.clone()),
+        source: Arc::clone(source),
+        needs: Vec::new(),
+        flaws: Vec::new(),
+        chain: (0, 1),
+    }
+}
+
+fn one(place: &Place<'_>, doc: &FlagDoc, source: &Arc<Stored>, made: &Flags) -> CompiledFlag {
+    whole(place, doc, source, made).unwrap_or_else(|reason| broken(doc, source, reason))
+}
+
+fn whole(
+    place: &Place<'_>,
+    doc: &FlagDoc,
+    source: &Arc<Stored>,
+    made: &Flags,
+) -> Result<CompiledFlag, String> {
+    let variants: Vec<_> = doc.variants.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    if let Some((name, _)) = variants.iter().find(|(_, value)| !doc.value_kind.admits(value)) {
+        return Err(format!("variant \"{name}\" is not of the flag's type"));
+    }
+    let at = |name: &VariantKey| {
+        let found = variants.iter().position(|(have, _)| have == name);
+        found.ok_or_else(|| format!("variant \"{name}\" is not declared"))
+    };
+    let default = at(&doc.default)?;
+    let mut needs = Vec::new();
+    let rules = doc.rules.iter().enumerate();
+    let rules = rules.map(|(place_in_list, one)| rule(doc, place_in_list, one, &at, place, &mut needs));
+    let rules = rules.collect::<Result<_, _>>()?;
+    let prerequisites: Vec<_> =
+        doc.prerequisites.iter().map(|other| prerequisite(other, made, &at)).collect::<Result<_, _>>()?;
+    let mut chain = (0, 1);
+    for other in &prerequisites {
+        let (depth, flags) = other.flag.chain;
+        chain = (chain.0.max(depth + 1), chain.1 + flags);
+    }
+    if chain.0 > PREREQUISITE_DEPTH_MAX || chain.1 > PREREQUISITE_FLAGS_MAX {
+        return Err(format!(
+            "its prerequisites are {} deep and {} in all: at most {PREREQUISITE_DEPTH_MAX} and {PREREQUISITE_FLAGS_MAX}",
+            chain.0, chain.1
+        ));
+    }
+    let (mut forced, mut flaws) = (Vec::new(), Vec::new());
+    for one in &doc.forced {
+        let variant = at(&one.variant)?;
+        match segment::list(place.contents, &one.units) {
+            Ok(list) => forced.push((list, variant)),
+            Err(reason) => {
+                flaws.push(format!("forced \"{}\": {reason}; nobody is forced by it", one.variant))
+            }
+        }
+    }
+    let logic =
+        doc.targeting.as_ref().map(|targeting| logic::Compiled::compile(&targeting.logic)).transpose()?;
+    Ok(CompiledFlag {
+        default,
+        code_default: doc.code_default,
+        disabled: doc.disabled,
+        rules,
+        forced,
+        prerequisites,
+        logic: logic.map(Arc::new),
+        broken: None,
+        doc: Box::new(doc.clone()),
+        source: Arc::clone(source),
+        needs,
+        flaws,
+        chain,
+        variants,
+    })
+}
+
+/// A prerequisite, its variants by their places in the other flag.
+pub(super) fn prerequisite(
+    other: &Prerequisite,
+    made: &Flags,
+    own: impl Fn(&VariantKey) -> Result<usize, String>,
+) -> Result<CompiledPrerequisite, String> {
+    let flag = made
+        .get(&other.flag)
+        .ok_or_else(|| format!("prerequisite flag \"{}\" does not exist", other.flag))?;
+    let its = |name: &VariantKey| flag.variants.iter().position(|(have, _)| have == name);
+    // A variant that the other flag no longer has cannot come out.
+    let variants = other.variants.iter().filter_map(its).collect();
+    let otherwise = other.otherwise.as_ref().map(own).transpose()?;
+    Ok(CompiledPrerequisite { flag: Arc::clone(flag), variants, otherwise })
+}
+
+fn rule(
+    doc: &FlagDoc,
+    place_in_list: usize,
+    rule: &FlagRule,
+    at: &impl Fn(&VariantKey) -> Result<usize, String>,
+    place: &Place<'_>,
+    needs: &mut Vec<Arc<CompiledSegment>>,
+) -> Result<CompiledFlagRule, String> {
+    let split = match &rule.serve {
+        Serve::Variant(name) => vec![(PPM_WHOLE, at(name)?)],
+        Serve::Split(parts) => {
+            let mut end = 0_u32;
+            let mut split = Vec::with_capacity(parts.len());
+            for part in parts {
+                end = part.share.as_ppm().saturating_add(end);
+                split.push((end, at(&part.variant)?));
+            }
+            if end != PPM_WHOLE {
+                return Err(format!("a split adds up to {end} parts per million"));
+            }
+            split
+        }
+    };
+    let when = CompiledCondition::compile(&rule.when, &mut |key| {
+        let segment = segment::find(place.segments, key)?;
+        needs.push(Arc::clone(&segment));
+        Ok(segment)
+    });
+    let id = rule.id.clone().unwrap_or_else(|| place_in_list.to_string());
+    let when = when.map_err(|reason| format!("rule {id}: {reason}"))?;
+    Ok(CompiledFlagRule {
+        when,
+        split,
+        salt: Salt::new(rule.salt.as_ref().unwrap_or(&doc.salt)),
+        bucket_by: rule.bucket_by.as_deref().map(Attribute::new),
+        id: id.into(),
+    })
+}

@@ -1,0 +1,7 @@
+//! Tests of imports. Knows no transport.
+
+mod flagd;
+mod fuzz;
+mod logic;
+mod samples;
+mod world;
