@@ -248,9 +248,9 @@ async fn keep(shared: Arc<Shared>, cache: Option<PathBuf>) {
         if source == Source::Server && kept != Some(revision) {
             let (active, file) = (shared.active.load_full(), file.clone());
             kept = Some(active.snapshot.revision);
-            match spawn_blocking(move || disk::save(&file, &active.snapshot, &active.contents)).await {
-                Ok(Err(refused)) => tracing::warn!("serinus: the snapshot is not kept on disk: {refused}"),
-                Ok(Ok(())) | Err(_) => {}
+            let written = spawn_blocking(move || disk::save(&file, &active.snapshot, &active.contents)).await;
+            if let Ok(Err(refused)) = written {
+                tracing::warn!("serinus: the snapshot is not kept on disk: {refused}");
             }
             sleep(DISK_EVERY).await;
         }

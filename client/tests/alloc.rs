@@ -1,7 +1,5 @@
 //! Counts allocations of an evaluation in the application. A binary of its own, because the counting allocator is the whole process's.
 
-#![expect(clippy::unwrap_used, reason = "a fixture that does not load has nothing to measure")]
-
 use std::time::Duration;
 
 use serde_json::json;

@@ -91,6 +91,7 @@ def set_up(control):
         ("dark-mode", "boolean", True, False),
         ("banner", "string", "Welcome", ""),
         ("ratio", "number", 2.0, 0.5),
+        ("rate", "number", 3, 0.5),
         ("limit", "number", 42, 1),
         ("theme", "object", {"colour": "blue", "depth": 2}, {}),
     ]:
@@ -99,6 +100,7 @@ def set_up(control):
         "kind": "boolean", "variants": {"on": True, "off": False}, "default": "off",
         "rules": [{"when": {"equals": {"attribute": "plan", "value": "gold"}}, "serve": {"variant": "on"}}],
     })
+    control.call("PUT", "/flags/gone", {"kind": "string", "variants": {"x": "y"}, "default": "x", "disabled": True})
     split = [{"variant": "a", "share_ppm": 500_000}, {"variant": "b", "share_ppm": 500_000}]
     control.call("PUT", "/flags/split", {
         "kind": "string", "variants": {"a": "a", "b": "b"}, "default": "a", "rules": [{"serve": {"split": split}}],

@@ -33,6 +33,26 @@ def test_whole_floats_stay_floats(flags):
     assert (details.value, details.error_code) == (2.0, None) and isinstance(details.value, float)
 
 
+def test_whole_numbers_of_a_float_flag_have_a_point(flags):
+    details = flags.get_float_details("rate", 9.5, somebody())
+    assert (details.value, details.error_code) == (3.0, None) and isinstance(details.value, float)
+
+
+def test_metadata_and_reason(flags):
+    details = flags.get_boolean_details("dark-mode", False, somebody())
+    assert details.reason == Reason.STATIC and details.flag_metadata["flagSetId"] == "production"
+
+
+def test_disabled_gives_the_default(flags):
+    details = flags.get_string_details("gone", "mine", somebody())
+    assert (details.value, details.error_code, details.reason) == ("mine", None, Reason.DISABLED)
+
+
+def test_without_a_context(flags):
+    assert flags.get_boolean_value("dark-mode", False) is True
+    assert flags.get_boolean_details("beta", True, EvaluationContext()).reason == Reason.DEFAULT
+
+
 def test_details(flags):
     details = flags.get_boolean_details("dark-mode", False, somebody())
     assert details.variant == "on" and details.error_code is None

@@ -7,9 +7,12 @@ import { Artifacts } from "./pages/Artifacts";
 import { Feature } from "./pages/Feature";
 import { Interactions } from "./pages/Interactions";
 import { Overview } from "./pages/Overview";
+import { Proposal } from "./pages/Proposal";
+import { Proposals } from "./pages/Proposals";
 import { Revision } from "./pages/Revision";
 import { Revisions } from "./pages/Revisions";
 import { Rollout } from "./pages/Rollout";
+import { Settings } from "./pages/Settings";
 import { Setup } from "./pages/Setup";
 import { Shell } from "./parts/Shell";
 
@@ -33,6 +36,13 @@ export function App() {
         </Route>
         <Route path="/interactions">
           <Interactions />
+        </Route>
+        <Route path="/proposals">
+          <Proposals />
+        </Route>
+        <Route path="/p/:id">{({ id }) => <Proposal key={id} id={Number(id)} />}</Route>
+        <Route path="/settings">
+          <Settings />
         </Route>
         <Route path="/setup">
           <Setup />

@@ -45,7 +45,16 @@ pub const ABSENT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "serinus-client",
-        &["serinus-store", "serinus-control", "serinus-gateway", "serinus-loops", "serinus-llm", "axum", "rusqlite", "native-tls"],
+        &[
+            "serinus-store",
+            "serinus-control",
+            "serinus-gateway",
+            "serinus-loops",
+            "serinus-llm",
+            "axum",
+            "rusqlite",
+            "native-tls",
+        ],
         "applications take evaluation in, not a server",
     ),
     ("serinus-server", &["native-tls", "openssl", "openssl-sys"], "one TLS stack"),

@@ -54,11 +54,16 @@ pub fn ui() -> anyhow::Result<()> {
 
 /// The dashboard's packages, installed once for each state of the lock file.
 pub fn packages() -> anyhow::Result<()> {
-    let ui = root().join("ui");
-    if modified(&ui.join("node_modules/.package-lock.json")) >= modified(&ui.join("package-lock.json")) {
+    packages_in(&root().join("ui"))
+}
+
+/// A folder's packages, installed once for each state of its lock file.
+pub fn packages_in(folder: &Path) -> anyhow::Result<()> {
+    let installed = modified(&folder.join("node_modules/.package-lock.json"));
+    if installed.is_some() && installed >= modified(&folder.join("package-lock.json")) {
         return Ok(());
     }
-    in_folder(&ui, "npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+    in_folder(folder, "npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"])
 }
 
 fn modified(path: &Path) -> Option<std::time::SystemTime> {

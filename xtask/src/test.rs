@@ -95,7 +95,10 @@ fn sdk() -> anyhow::Result<()> {
     let python = tools::python()?;
     let binary = format!("SERINUS_BIN={}", binary.display());
     let python = python.to_string_lossy().into_owned();
-    run::command("env", &[&binary, &python, "-m", "pytest", "-q", "tests/sdk"])
+    run::command("env", &[&binary, &python, "-m", "pytest", "-q", "tests/sdk"])?;
+    let node = run::root().join("tests/sdk-node");
+    run::packages_in(&node)?;
+    run::in_folder(&node, "env", &[&binary, "npm", "test", "--silent"])
 }
 
 fn demo() -> anyhow::Result<()> {

@@ -46,12 +46,17 @@ pub fn chromium() -> anyhow::Result<PathBuf> {
 pub fn postgres() -> anyhow::Result<()> {
     let found = || {
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        versions.map(|version| version.path().join("bin")).any(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
+        versions
+            .map(|version| version.path().join("bin"))
+            .any(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
     };
     if found() {
         return Ok(());
     }
-    install(&["postgresql"], "no PostgreSQL server in /usr/lib/postgresql: install the package \"postgresql\"")?;
+    install(
+        &["postgresql"],
+        "no PostgreSQL server in /usr/lib/postgresql: install the package \"postgresql\"",
+    )?;
     anyhow::ensure!(found(), "postgresql was installed and is not in /usr/lib/postgresql");
     Ok(())
 }

@@ -190,6 +190,21 @@ async fn clients_are_listed_with_what_they_evaluate_by() {
     }
 }
 
+#[tokio::test]
+async fn the_whole_is_answered_once_and_not_to_strangers() {
+    let world = World::open().await;
+    let head = world.flag("a", true).await;
+    let (http, url) = (reqwest::Client::new(), format!("http://{}/api/v1/snapshot", world.proxy.address));
+    assert_eq!(http.get(&url).send().await.unwrap().status(), 401);
+    let answer = http.get(&url).bearer_auth(&world.token).send().await.unwrap();
+    let etag = answer.headers()["etag"].clone();
+    let (snapshot, _) = serinus_domain::transfer::read_snapshot(&answer.bytes().await.unwrap()).unwrap();
+    assert_eq!(snapshot.revision, head);
+    assert_eq!(etag.to_str().unwrap(), format!("\"{}\"", snapshot.digest));
+    let again = http.get(&url).bearer_auth(&world.token).header("if-none-match", etag).send().await.unwrap();
+    assert_eq!(again.status(), 304);
+}
+
 /// Five hundred clients lose their server at once; the one that takes its place sees them come one after the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_come_back_without_a_storm() {

@@ -90,7 +90,10 @@ impl World {
     }
 
     pub async fn append(&self, changes: Vec<Change>) -> RevisionNumber {
-        append(&self.store, changes).await
+        let number = append(&self.store, changes).await;
+        // A client that begins to follow gets what this node serves.
+        self.live.wait_for(number, SOON).await.unwrap();
+        number
     }
 
     /// Puts a boolean flag.

@@ -26,12 +26,7 @@ use utoipa_axum::{
 };
 
 use crate::{
-    api::{
-        artifact_change, artifact_diff, artifact_render, artifact_sources, artifact_view, artifacts,
-        channels, condition, desired, environments, environments_copy, feature_history, features, flags,
-        follow, import, interactions, langfuse, measurements, nodes, overview, people, proposals, report,
-        revisions, revisions_audit, revisions_revert, rollback, rollouts, session, tokens, words,
-    },
+    api::{artifact_change, artifact_diff, artifact_render, artifact_sources, artifact_view, artifacts, channels, condition, desired, environments, environments_copy, explain, feature_history, features, flags, follow, groups, import, interactions, langfuse, measurements, nodes, overview, people, proposals, report, revisions, revisions_audit, revisions_revert, rollback, rollouts, schedules, segments, session, tokens, words},
     error::{Problem, Waiting},
     spa,
     state::{App, ControlState},
@@ -77,7 +72,15 @@ fn paths() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(features::kill))
         .routes(routes!(feature_history::history))
         .routes(routes!(flags::list))
-        .routes(routes!(flags::put, flags::get))
+        .routes(routes!(flags::put, flags::get, flags::delete))
+        .routes(routes!(explain::flag))
+        .routes(routes!(explain::feature))
+        .routes(routes!(segments::list))
+        .routes(routes!(segments::put, segments::get, segments::delete))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::put))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::put, schedules::get, schedules::delete))
         .routes(routes!(import::flags))
         .routes(routes!(channels::list))
         .routes(routes!(channels::put))

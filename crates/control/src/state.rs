@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serinus_domain::{
+    id::UnitHash,
     source::{CitedPrompt, CopiedPrompt, SourceError},
     units::Timestamp,
 };
@@ -32,6 +33,8 @@ pub struct ControlState {
     pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
     /// Who may do what.
     pub auth: Arc<Authenticator>,
+    /// The keyed pseudonym of a session, under which its pins are kept.
+    pub pseudonym: Arc<dyn Fn(&str) -> UnitHash + Send + Sync>,
     /// How much faster than the wall's the clock runs.
     pub clock_factor: f64,
     /// The environment's name.

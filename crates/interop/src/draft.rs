@@ -115,8 +115,13 @@ pub(crate) fn any(mut conditions: Vec<Condition>) -> Condition {
 }
 
 /// All of these, or the one; of none, everybody.
-pub(crate) fn all(mut conditions: Vec<Condition>) -> Condition {
-    conditions.retain(|condition| !condition.is_always());
+pub(crate) fn all(conditions: Vec<Condition>) -> Condition {
+    let flat = conditions.into_iter().flat_map(|condition| match condition {
+        Condition::Always => Vec::new(),
+        Condition::And(parts) => parts,
+        other => vec![other],
+    });
+    let mut conditions: Vec<_> = flat.collect();
     match conditions.len() {
         0 => Condition::Always,
         1 => conditions.remove(0),

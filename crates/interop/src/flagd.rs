@@ -97,10 +97,9 @@ fn one(
     }
     doc.targeting = targeting(flag.get("targeting"), shared)
         .map(|logic| Targeting { logic, flag_key: (key.as_str() != name).then(|| name.to_owned()) });
-    if let Some(Err(reason)) =
-        doc.targeting.as_ref().map(|targeting| logic::Compiled::compile(&targeting.logic))
-    {
-        draft.lost(&subject, "targeting", format!("{reason}; callers get their own default, as from flagd"));
+    let compiled = doc.targeting.as_ref().map(|targeting| logic::Compiled::compile(&targeting.logic));
+    if let Some(Err(reason)) = compiled {
+        return Err(("the whole flag", format!("{reason}; callers get their own default, as from flagd")));
     }
     draft.flags.push(ImportedFlag { doc, forced: Vec::new() });
     Ok(())

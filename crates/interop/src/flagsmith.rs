@@ -76,6 +76,14 @@ fn answer(state: &Value, valued: bool) -> Option<Value> {
     }
 }
 
+/// What a state would answer if it were on.
+fn stored(state: &Value, valued: bool) -> Option<Value> {
+    if !valued {
+        return answer(state, valued);
+    }
+    state.get("feature_state_value").filter(|value| !value.is_null()).cloned()
+}
+
 fn options(state: &Value) -> impl Iterator<Item = (&Value, f64)> {
     list(state, "multivariate_feature_state_values").iter().filter_map(|one| {
         let share = one.get("percentage_allocation").and_then(number)?;
@@ -97,7 +105,7 @@ fn one(feature: &Feature<'_>, draft: &mut Draft) {
     let valued = states().any(|state| has_value(state) || options(state).next().is_some());
     let mut values: Vec<(VariantKey, Value)> = Vec::new();
     let given = states().flat_map(|state| {
-        answer(state, valued).into_iter().chain(options(state).map(|(value, _)| value.clone()))
+        stored(state, valued).into_iter().chain(options(state).map(|(value, _)| value.clone()))
     });
     for value in given {
         if values.iter().all(|(_, have)| *have != value) {
@@ -112,7 +120,7 @@ fn one(feature: &Feature<'_>, draft: &mut Draft) {
     }
     let kind = kind_of(values.iter().map(|(_, value)| value));
     let (Some(kind), Some((first, _))) = (kind, values.first().cloned()) else {
-        let why = "it is off, or its values are not all booleans, texts or numbers";
+        let why = "its values are not all booleans, texts or numbers";
         return draft.lost(&subject, "the whole flag", why);
     };
     let mut doc: FlagDoc = blank(feature.key.clone(), kind, first);

@@ -84,6 +84,13 @@ fn one(key: &FlagKey, given: &Value, mongo: &Mongo<'_>, known: &Known<'_>, draft
         let last = at + 1 == rules.len();
         let outcome = parents(rule, known).and_then(|parents| {
             if !parents.is_empty() && rule.get("force").is_none() && rule.get("variations").is_none() {
+                if at > 0 {
+                    draft.lost(
+                        &subject,
+                        format!("rule {}: prerequisite", at + 1),
+                        "it is asked for before all rules here",
+                    );
+                }
                 doc.prerequisites.extend(parents);
                 return Ok(None);
             }

@@ -7,9 +7,11 @@ pub mod analysis;
 mod controller;
 mod judge;
 mod notify;
+mod schedule;
 mod sources;
 
 pub use controller::{Controller, ControllerConfig};
 pub use judge::{Judge, JudgeConfig, judge_messages};
 pub use notify::{Notifier, NotifierConfig, Page};
+pub use schedule::Calendar;
 pub use sources::{LangfuseAccess, PromptLayerAccess, PromptSources, SourceWatch};

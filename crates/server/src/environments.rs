@@ -11,6 +11,7 @@ use anyhow::Context;
 use axum::{
     Router,
     extract::{Request, State},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use serinus_control::{
@@ -145,17 +146,22 @@ impl Host {
     }
 
     /// The environment that a request is for: its token's, else the one that it names, else the home environment.
-    async fn environment_of(&self, request: &Request) -> Result<String, Box<Problem>> {
-        let bound = self.shared.auth.bound_to(request.headers()).await;
+    async fn environment_of(&self, headers: &HeaderMap, named: Named) -> Result<String, Box<Problem>> {
+        let bound = self.shared.auth.bound_to(headers).await;
         let bound = bound.map_err(|failure| Box::new(problem(&failure.into())))?;
-        match (bound, named(request)) {
+        match (bound, named.by_caller) {
             (Some(bound), Some(named)) if bound != named => {
                 Err(Box::new(problem(&AuthError::Environment { bound }.into())))
             }
             (Some(bound), _) => Ok(bound),
             (None, Some(named)) => Ok(named),
-            (None, None) => Ok(self.ruled(request).unwrap_or_else(|| HOME.to_owned())),
+            (None, None) => Ok(named.by_path.unwrap_or_else(|| HOME.to_owned())),
         }
+    }
+
+    /// What a request says of where it goes.
+    fn named(&self, request: &Request) -> Named {
+        Named { by_caller: named(request), by_path: self.ruled(request) }
     }
 
     /// An environment's rules are in its own log, so a change of them goes there whoever sends it.
@@ -175,6 +181,12 @@ impl Host {
     }
 }
 
+/// Where a request says that it goes.
+struct Named {
+    by_caller: Option<String>,
+    by_path: Option<String>,
+}
+
 /// The environment that a request names. A browser's event stream cannot send a header.
 fn named(request: &Request) -> Option<String> {
     let header = request.headers().get(ENVIRONMENT_HEADER).map(|value| value.to_str().unwrap_or("").to_owned());
@@ -187,7 +199,8 @@ fn named(request: &Request) -> Option<String> {
 }
 
 async fn dispatch(State(host): State<Arc<Host>>, request: Request) -> Response {
-    let found = match host.environment_of(&request).await {
+    let named = host.named(&request);
+    let found = match host.environment_of(request.headers(), named).await {
         Ok(key) => host.route(&key),
         Err(refused) => Err(refused),
     };

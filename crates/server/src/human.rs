@@ -79,6 +79,22 @@ pub fn moment(us: i64) -> String {
     Timestamp(us).to_rfc3339().replace('T', " ").trim_end_matches('Z').to_owned()
 }
 
+/// A day as `2026-11-24`: its first microsecond, in UTC.
+pub fn day(text: &str) -> Result<i64, String> {
+    const DAY_US: i64 = 86_400_000_000;
+    // Written days sort as days do, so the day is looked for among all until the year 9999.
+    let (mut low, mut high) = (0, 2_932_896);
+    while low < high {
+        let middle = (low + high) / 2;
+        if moment(middle * DAY_US).as_str() < text { low = middle + 1 } else { high = middle }
+    }
+    let found = moment(low * DAY_US);
+    match found.split_once(' ') {
+        Some((day, _)) if day == text => Ok(low * DAY_US),
+        _ => Err(format!("\"{text}\" is no day: write it as 2026-11-24")),
+    }
+}
+
 /// The word nearest to `word`, if one is near.
 pub fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     words
@@ -138,6 +154,16 @@ mod tests {
     #[test]
     fn days_begin_at_midnight() {
         for (text, seconds) in [("1970-01-01", 0), ("2000-02-29", 951_782_400), ("2026-11-24", 1_795_478_400)] {
+            assert_eq!(day(text), Ok(seconds * 1_000_000), "{text}");
+        }
+        assert!(day("2026-02-30").is_err() && day("yesterday").is_err());
+    }
+
+    #[test]
+    fn days_begin_at_midnight() {
+        for (text, seconds) in
+            [("1970-01-01", 0), ("2000-02-29", 951_782_400), ("2026-11-24", 1_795_478_400)]
+        {
             assert_eq!(day(text), Ok(seconds * 1_000_000), "{text}");
         }
         assert!(day("2026-02-30").is_err() && day("yesterday").is_err());

@@ -22,13 +22,9 @@ use serinus_domain::{
     resolve::ListKey,
     units::Timestamp,
 };
-use serinus_gateway::{
-    Gateway, GatewayConfig, GatewayLimits, Provider, evaluation_refused, is_notification,
-};
+use serinus_gateway::{Gateway, GatewayConfig, GatewayLimits, Provider, evaluation_refused, is_notification, Pseudonyms};
 use serinus_llm::{Jitter, OpenAiCompatible, ProviderConfig, ScaledTimer, Timer};
-use serinus_loops::{
-    Controller, ControllerConfig, Judge, JudgeConfig, Notifier, NotifierConfig, PromptSources, SourceWatch,
-};
+use serinus_loops::{Calendar, Controller, ControllerConfig, Judge, JudgeConfig, Notifier, NotifierConfig, PromptSources, SourceWatch};
 use serinus_store::{Live, Node, PinLife, ReportBoard, Store};
 use sha2::Sha256;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -172,6 +168,12 @@ fn start_loops(shared: &Shared, parts: &Parts) -> anyhow::Result<()> {
         timer: Arc::clone(timer),
     };
     tasks.spawn(controller.run(shutdown.clone()));
+    let calendar = Calendar {
+        log: Arc::clone(store) as _,
+        live: Arc::clone(live),
+        timer: Arc::clone(timer),
+    };
+    tasks.spawn(calendar.run(shutdown.clone()));
     let mut judges = HashMap::new();
     for setting in &config.providers {
         judges.insert(setting.name.clone(), Arc::new(client(setting, timer)?));
@@ -229,6 +231,7 @@ fn router(
     sources: PromptSources,
 ) -> Router {
     let auth = Arc::new(shared.auth.within(&parts.key));
+    let pseudonyms = Pseudonyms::new(&shared.pseudonym_key);
     let control = ControlState {
         store: Arc::clone(&parts.store),
         live: Arc::clone(&parts.live),
@@ -240,6 +243,7 @@ fn router(
         environment: parts.key.clone(),
         environments,
         sources: read_source(sources),
+        pseudonym: Arc::new(move |id| pseudonyms.of(id)),
         shutdown: shared.shutdown.clone(),
     };
     let data_plane =

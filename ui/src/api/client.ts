@@ -3,8 +3,8 @@
 import createClient from "openapi-fetch";
 import { environment, HOME } from "./environment";
 import type { News } from "./live";
-import type { InteractionFilter } from "./model";
-import { unwrap } from "./problem";
+import type { EnvironmentRules, InteractionFilter, NewPerson, RevisionFilter, TokenBody } from "./model";
+import { done, unwrap } from "./problem";
 import type { Resource } from "./resource";
 import type { paths } from "./schema";
 
@@ -66,12 +66,58 @@ export const read = {
       () => client.GET("/api/v1/features/{key}", { params: { path: { key } } }),
       byRevision,
     ),
-  revisions: (before: number | null) =>
+  revisions: (query: RevisionFilter) =>
     resource(
-      `revisions?${before ?? ""}`,
-      () => client.GET("/api/v1/revisions", { params: { query: before === null ? {} : { before } } }),
+      `revisions?${JSON.stringify(query)}`,
+      () => client.GET("/api/v1/revisions", { params: { query } }),
       byRevision,
     ),
+  revisionDiff: (number: number) =>
+    resource(
+      `revisions/${number}/diff`,
+      () => client.GET("/api/v1/revisions/{number}/diff", { params: { path: { number } } }),
+      never,
+    ),
+  session: () => resource("session", () => client.GET("/api/v1/session"), never),
+  environments: () => resource("environments", () => client.GET("/api/v1/environments"), byTick),
+  environmentDiff: (from: string, to: string) =>
+    resource(
+      `environments/diff?${from}&${to}`,
+      () => client.GET("/api/v1/environments/diff", { params: { query: { from, to } } }),
+      byRevision,
+    ),
+  proposals: (state: string | null) =>
+    resource(
+      `proposals?${state ?? ""}`,
+      () => client.GET("/api/v1/proposals", { params: { query: state === null ? {} : { state } } }),
+      byTick,
+    ),
+  proposal: (id: number) =>
+    resource(
+      `proposals/${id}`,
+      () => client.GET("/api/v1/proposals/{id}", { params: { path: { id } } }),
+      byTick,
+    ),
+  people: () => resource("people", () => client.GET("/api/v1/people"), byTick),
+  tokens: () => resource("tokens", () => client.GET("/api/v1/tokens"), byTick),
+  nodes: () => resource("nodes", () => client.GET("/api/v1/nodes"), byTick),
+  clients: () => resource("clients", () => client.GET("/api/v1/clients"), byTick),
+  featureHistory: (key: string) =>
+    resource(
+      `features/${key}/history`,
+      () => client.GET("/api/v1/features/{key}/history", { params: { path: { key } } }),
+      byRevision,
+    ),
+  artifactDiff: (kind: string, name: string, from: number, to: number) =>
+    resource(
+      `artifacts/${kind}/${name}/diff?${from}&${to}`,
+      () =>
+        client.GET("/api/v1/artifacts/{kind}/{name}/diff", {
+          params: { path: { kind, name }, query: { from, to } },
+        }),
+      never,
+    ),
+  sources: () => resource("artifacts/sources", () => client.GET("/api/v1/artifacts/sources"), byTick),
   revision: (number: number) =>
     resource(
       `revisions/${number}`,
@@ -90,7 +136,12 @@ export const read = {
       () => client.GET("/api/v1/interactions/{id}", { params: { path: { id } } }),
       byTick,
     ),
-  artifacts: () => resource("artifacts", () => client.GET("/api/v1/artifacts"), byRevision),
+  artifacts: () =>
+    resource(
+      "artifacts",
+      () => client.GET("/api/v1/artifacts", { params: { query: { archived: false } } }),
+      byRevision,
+    ),
   artifact: (kind: string, name: string) =>
     resource(
       `artifacts/${kind}/${name}`,
@@ -114,4 +165,40 @@ export const post = {
   rollback: async (subject: string) => unwrap(await client.POST("/api/v1/rollback", { body: { subject } })),
   move: async (key: string, verb: "hold" | "resume" | "advance" | "rearm") =>
     unwrap(await client.POST(`/api/v1/rollouts/{key}/${verb}`, { params: { path: { key } }, body: {} })),
+  approve: async (id: number, digest: string) =>
+    unwrap(
+      await client.POST("/api/v1/proposals/{id}/approve", { params: { path: { id } }, body: { digest } }),
+    ),
+  comment: async (id: number, text: string) =>
+    unwrap(await client.POST("/api/v1/proposals/{id}/comment", { params: { path: { id } }, body: { text } })),
+  proposal: async (id: number, verb: "submit" | "withdraw" | "apply") =>
+    unwrap(await client.POST(`/api/v1/proposals/{id}/${verb}`, { params: { path: { id } } })),
+  revert: async (number: number, dry_run: boolean) =>
+    unwrap(
+      await client.POST("/api/v1/revisions/{number}/revert", {
+        params: { path: { number } },
+        body: { dry_run },
+      }),
+    ),
+  person: async (body: NewPerson) => unwrap(await client.POST("/api/v1/people", { body })),
+  link: async (id: string) =>
+    unwrap(await client.POST("/api/v1/people/{id}/link", { params: { path: { id } }, body: {} })),
+  disable: async (id: string, disabled: boolean) =>
+    unwrap(await client.PUT("/api/v1/people/{id}", { params: { path: { id } }, body: { disabled } })),
+  token: async (body: TokenBody) => unwrap(await client.POST("/api/v1/tokens", { body })),
+  revokeToken: async (id: string) =>
+    done(await client.DELETE("/api/v1/tokens/{id}", { params: { path: { id } } })),
+  environment: async (key: string, body: EnvironmentRules) =>
+    unwrap(await client.PUT("/api/v1/environments/{key}", { params: { path: { key } }, body })),
+  copy: async (from: string, to: string, subjects: string[], dry_run: boolean) =>
+    unwrap(await client.POST("/api/v1/environments/copy", { body: { from, to, subjects, dry_run } })),
+  archive: async (kind: string, name: string, version: number, archived: boolean) =>
+    unwrap(
+      await client.POST("/api/v1/artifacts/{kind}/{name}/{version}/archive", {
+        params: { path: { kind, name, version } },
+        body: { archived },
+      }),
+    ),
+  render: async (reference: string, variables: Record<string, never>) =>
+    unwrap(await client.POST("/api/v1/artifacts/render", { body: { reference, variables } })),
 };

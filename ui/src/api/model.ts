@@ -4,6 +4,23 @@ import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type RevisionFilter = NonNullable<paths["/api/v1/revisions"]["get"]["parameters"]["query"]>;
+export type EnvironmentRules = Schemas["EnvironmentRules"];
+export type EnvironmentView = Schemas["EnvironmentView"];
+export type NewPerson = Schemas["NewPerson"];
+export type PersonView = Schemas["PersonView"];
+export type PersonRole = Schemas["PersonRole"];
+export type TokenBody = Schemas["TokenBody"];
+export type TokenView = Schemas["TokenView"];
+export type NodeView = Schemas["NodeView"];
+export type ProposalView = Schemas["ProposalView"];
+export type ProposalSummary = Schemas["ProposalSummary"];
+export type ProposedVersion = Schemas["ProposedVersion"];
+export type PathDifference = Schemas["PathDifference"];
+export type ProvenanceView = Schemas["ProvenanceView"];
+export type Reverted = Schemas["Reverted"];
+export type Scope = Schemas["Scope"];
+export type SessionView = Schemas["SessionView"];
 export type Action = Schemas["Action"];
 export type Activation = Schemas["Activation"];
 export type Arm = Schemas["Arm"];

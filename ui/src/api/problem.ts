@@ -21,6 +21,23 @@ export function unwrap<T>(answer: { data?: T; error?: unknown; response: Respons
   throw new ApiProblem(answer.response.status, toProblem(answer.error, answer.response.status));
 }
 
+/** Of an answer without data: its refusal thrown. */
+export function done(answer: { error?: unknown; response: Response }): void {
+  if (!answer.response.ok) {
+    throw new ApiProblem(answer.response.status, toProblem(answer.error, answer.response.status));
+  }
+}
+
+/** What a command comes to in a protected environment: it waits for a second person. */
+export type Waits = { proposal: number; url: string };
+
+/** Whether an answer says that its command waits. */
+export function waits(answer: unknown): Waits | null {
+  if (typeof answer !== "object" || answer === null || !("proposal" in answer)) return null;
+  const { proposal } = answer;
+  return typeof proposal === "number" ? { proposal, url: `/p/${proposal}` } : null;
+}
+
 function toProblem(error: unknown, status: number): Partial<Problem> {
   if (typeof error === "object" && error !== null) return error as Partial<Problem>;
   if (typeof error === "string" && error.length > 0 && error.length < 500) return { status, detail: error };

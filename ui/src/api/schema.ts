@@ -2632,7 +2632,7 @@ export interface components {
             name?: string | null;
             /** @description What they may do, by environment. */
             roles?: {
-                [key: string]: components["schemas"]["Role"];
+                [key: string]: components["schemas"]["PersonRole"];
             } | null;
         };
         /** @description Every node. */
@@ -2848,7 +2848,7 @@ export interface components {
             name?: string | null;
             /** @description What they may do, by environment; in place of what they might. */
             roles?: {
-                [key: string]: components["schemas"]["Role"];
+                [key: string]: components["schemas"]["PersonRole"];
             } | null;
         };
         /** @description Every person. */
@@ -2873,7 +2873,7 @@ export interface components {
             name: string;
             /** @description What they may do, by environment. */
             roles: {
-                [key: string]: components["schemas"]["Role"];
+                [key: string]: components["schemas"]["PersonRole"];
             };
         };
         /**
@@ -3398,11 +3398,8 @@ export interface components {
             parent: string;
             verdict?: components["schemas"]["Verdict"] | null;
         };
-        /**
-         * @description What a person may do in an environment.
-         * @enum {string}
-         */
-        Role: "viewer" | "editor" | "operator" | "approver" | "admin";
+        /** @enum {string} */
+        Role: "served" | "shadow" | "shadow_repeat";
         /** @description What is to be taken back. */
         RollbackBody: {
             /** @description Whether to answer what would be done, and do nothing. */
@@ -4167,7 +4164,7 @@ export interface components {
             reference: string;
             /** @description Its needs. */
             requires: components["schemas"]["Requirement"][];
-            source?: components["schemas"]["Source"] | null;
+            source?: components["schemas"]["ArtifactSource"] | null;
             /** @description Features that serve it and running rollouts that would. */
             used_by: string[];
             /**
@@ -4249,6 +4246,16 @@ export interface components {
             approvers: string[];
             digest: string;
         };
+        /**
+         * @description What a person may do in an environment.
+         * @enum {string}
+         */
+        PersonRole: "viewer" | "editor" | "operator" | "approver" | "admin";
+        ArtifactSource: {
+            platform: string;
+            name: string;
+            version: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -4292,14 +4299,14 @@ export interface operations {
     };
     artifacts_list: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
+            query: {
                 /** @description Of one kind. */
-                kind: string | null;
+                kind?: string | null;
                 /** @description Those too of which every version is put away. */
                 archived: boolean;
             };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -4498,15 +4505,16 @@ export interface operations {
     };
     artifacts_diff: {
         parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                kind: string;
-                name: string;
+            query: {
                 /** @description The one that it was. */
                 from: number;
                 /** @description The one that it is. */
                 to: number;
+            };
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
             };
             cookie?: never;
         };
@@ -4601,14 +4609,15 @@ export interface operations {
     };
     artifacts_version: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Counts and prices for this model, as in `model/gpt-4o@1`; for that of a feature that uses the version where not said. */
+                model?: string | null;
+            };
             header?: never;
             path: {
                 kind: string;
                 name: string;
                 version: number;
-                /** @description Counts and prices for this model, as in `model/gpt-4o@1`; for that of a feature that uses the version where not said. */
-                model: string | null;
             };
             cookie?: never;
         };

@@ -47,9 +47,41 @@ export function Feature({ feature }: { feature: string }) {
             </section>
           </div>
           <Rollouts feature={view.key} />
+          <History feature={view.key} />
         </>
       )}
     </Loaded>
+  );
+}
+
+/** What was served before, and to which of it one may go back. */
+function History({ feature }: { feature: string }) {
+  const reading = useResource(read.featureHistory(feature));
+  return (
+    <section className="panel" aria-labelledby="history">
+      <h2 id="history">
+        Served before <span className="muted">a rollback goes back to what is proven</span>
+      </h2>
+      <Loaded reading={reading} what="the history">
+        {({ combinations }) => (
+          <ul className="lines">
+            {combinations.map((one) => (
+              <li key={one.fingerprint}>
+                <code>{one.fingerprint.slice(0, 8)}</code> {Object.values(one.layers).join("  ")}{" "}
+                {one.current && <span className="tag">now</span>}
+                {one.proven ? <span className="tag">proven</span> : <span className="muted">not proven</span>}
+                {one.proof && <span className="muted small"> {one.proof}</span>}
+                {one.served_last_at != null && (
+                  <span className="muted small">
+                    , served last <Moment at={one.served_last_at} />
+                  </span>
+                )}
+              </li>
+            ))}
+          </ul>
+        )}
+      </Loaded>
+    </section>
   );
 }
 

@@ -82,7 +82,7 @@ function Content({ overview }: { overview: OverviewShape }) {
 const CHANGES = 6;
 
 function Changed() {
-  const reading = useResource(read.revisions(null));
+  const reading = useResource(read.revisions({ limit: CHANGES }));
   return (
     <section className="panel" aria-labelledby="changed">
       <h2 id="changed">Changed last</h2>

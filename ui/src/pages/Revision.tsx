@@ -1,13 +1,18 @@
-// One revision: why it was made, on which evidence, and the documents as it left them. Refuses to change any.
+// One revision: why it was made, on which evidence, who approved it, what it changed, and the way back. Refuses to revert unseen:
+// the first press shows what would go back.
 
+import { useState } from "react";
 import { Link } from "wouter";
-import { read } from "../api/client";
-import type { Action, Change, Revision as RevisionShape } from "../api/model";
+import { post, read } from "../api/client";
+import type { Action, Change, Reverted, Revision as RevisionShape } from "../api/model";
 import { useResource } from "../api/resource";
 import { VerdictChip } from "../parts/EventLog";
 import { EvidenceTable } from "../parts/Evidence";
 import { Moment } from "../parts/Moment";
+import { PathTable } from "../parts/PathTable";
 import { Loaded } from "../parts/States";
+import { Told } from "../parts/Told";
+import { useCommand } from "../parts/useCommand";
 import { useTitle } from "../parts/useTitle";
 import { words } from "../view/metric";
 import { HOLDS, sentenceParts } from "../view/sentence";
@@ -44,6 +49,7 @@ function Content({ revision }: { revision: RevisionShape }) {
         <p className="muted small">
           digest <code>{revision.digest.slice(0, 16)}</code>, after{" "}
           <code>{revision.parent.slice(0, 16)}</code>
+          <Came revision={revision} />
         </p>
         <p className="buttons">
           {revision.number > 1 && (
@@ -64,11 +70,128 @@ function Content({ revision }: { revision: RevisionShape }) {
         </section>
       )}
       <section className="panel" aria-labelledby="changes">
-        <h2 id="changes">Documents</h2>
-        {revision.changes.map((change) => (
-          <Document key={keyOf(change)} change={change} />
-        ))}
+        <h2 id="changes">What changed</h2>
+        <Differences revision={revision} />
+        {cause.by !== "controller" && <Revert number={revision.number} />}
       </section>
+    </>
+  );
+}
+
+/** How it came about, as far as the log says. */
+function Came({ revision }: { revision: RevisionShape }) {
+  const came = revision.provenance;
+  if (!came) return null;
+  return (
+    <>
+      {came.via && <>, via {came.via}</>}
+      {came.approval && (
+        <>
+          , <Link href={`/p/${came.approval.proposal}`}>proposal {came.approval.proposal}</Link> of{" "}
+          {came.approval.author} approved by {came.approval.approvers.join(", ")}
+        </>
+      )}
+      {came.copied && (
+        <>
+          , copied from {came.copied.environment} revision {came.copied.revision}
+        </>
+      )}
+      {came.reverts != null && (
+        <>
+          , reverts <Link href={`/revisions/${came.reverts}`}>revision {came.reverts}</Link>
+        </>
+      )}
+      {came.schedule && <>, as scheduled by {came.schedule}</>}
+      {came.commit && <>, commit {came.commit}</>}
+    </>
+  );
+}
+
+function Differences({ revision }: { revision: RevisionShape }) {
+  const reading = useResource(read.revisionDiff(revision.number));
+  return (
+    <Loaded reading={reading} what="the differences">
+      {({ changes }) => (
+        <>
+          {changes.map((one) => {
+            const change = revision.changes.find((candidate) => keyOf(candidate) === one.key);
+            return (
+              <section key={one.key} aria-label={one.key}>
+                <h3>
+                  {one.op === "retire" && <span className="tag">retired</span>} <code>{one.key}</code>
+                </h3>
+                <PathTable changes={one.paths} />
+                {change?.put && <Document change={change} />}
+              </section>
+            );
+          })}
+        </>
+      )}
+    </Loaded>
+  );
+}
+
+function Revert({ number }: { number: number }) {
+  const { busy, told, run } = useCommand();
+  const [seen, setSeen] = useState<Reverted | null>(null);
+  return (
+    <>
+      {seen === null ? (
+        <p className="buttons">
+          <button
+            type="button"
+            disabled={busy}
+            onClick={() =>
+              run(
+                () => post.revert(number, true),
+                (answer) => {
+                  setSeen(answer);
+                  return "this is what would go back; nothing has changed yet";
+                },
+              )
+            }
+          >
+            Revert…
+          </button>
+        </p>
+      ) : (
+        <>
+          <ul className="lines">
+            {seen.back.map((key) => (
+              <li key={key}>
+                <code>{key}</code> goes back to what it was before revision {number}
+              </li>
+            ))}
+            {seen.left.map((one) => (
+              <li key={one.key} className="muted">
+                <code>{one.key}</code> stays: {one.reason}
+              </li>
+            ))}
+          </ul>
+          <p className="buttons">
+            <button
+              type="button"
+              className="button-main"
+              disabled={busy || seen.back.length === 0}
+              onClick={() =>
+                run(
+                  () => post.revert(number, false),
+                  (answer) => {
+                    setSeen(null);
+                    return `reverted by revision ${answer.revision ?? "?"}`;
+                  },
+                )
+              }
+            >
+              Revert revision {number}
+            </button>
+            <button type="button" disabled={busy} onClick={() => setSeen(null)}>
+              Leave it
+            </button>
+          </p>
+        </>
+      )}
+      <Told told={told} />
     </>
   );
 }

@@ -1,48 +1,126 @@
-// The revision log, latest first. Refuses to show documents: a revision's own page does.
+// The audit: everything that changed, by whom, approved by whom, filtered as one asks. Refuses to show documents: a revision's own
+// page does.
 
 import { useState } from "react";
-import { Link } from "wouter";
+import { Link, useSearchParams } from "wouter";
 import { read } from "../api/client";
-import type { RevisionSummary } from "../api/model";
+import type { RevisionFilter, RevisionSummary } from "../api/model";
 import { useResource } from "../api/resource";
+import { Copy } from "../parts/Copy";
 import { Moment } from "../parts/Moment";
 import { Empty, Loaded } from "../parts/States";
 import { useTitle } from "../parts/useTitle";
 
+const CAUSES = ["person", "token", "controller"] as const;
+
 export function Revisions() {
-  useTitle("Revisions");
-  const [before, setBefore] = useState<number | null>(null);
-  const reading = useResource(read.revisions(before));
+  useTitle("Audit");
+  const [params, setParams] = useSearchParams();
+  const set = (name: string, value: string) =>
+    setParams((before) => {
+      const next = new URLSearchParams(before);
+      if (value) next.set(name, value);
+      else next.delete(name);
+      if (name !== "before") next.delete("before");
+      return next;
+    });
+  const reading = useResource(read.revisions(filterOf(params)));
   return (
     <section className="panel">
       <h1 className="sentence">Everything that changed, and who changed it</h1>
+      <Filters params={params} set={set} />
       <Loaded reading={reading} what="revisions">
         {({ revisions }) => {
           const oldest = revisions.at(-1)?.number ?? 0;
           return (
             <>
               {revisions.length === 0 ? (
-                <Empty>No revision yet. The first one is made when a feature is.</Empty>
+                <Empty>
+                  {params.size > 0
+                    ? "Nothing fits these filters."
+                    : "No revision yet. The first one is made when a feature is."}
+                </Empty>
               ) : (
                 <List revisions={revisions} />
               )}
               <p className="buttons">
-                {before !== null && (
-                  <button type="button" onClick={() => setBefore(null)}>
+                {params.has("before") && (
+                  <button type="button" onClick={() => set("before", "")}>
                     Latest
                   </button>
                 )}
                 {oldest > 1 && (
-                  <button type="button" onClick={() => setBefore(oldest)}>
+                  <button type="button" onClick={() => set("before", String(oldest))}>
                     Older
                   </button>
                 )}
+              </p>
+              <p className="muted small">
+                All of it, each with its diff: <Copy text="serinus revisions export > audit.jsonl" /> The
+                chain of digests: <Copy text="serinus revisions verify" />
               </p>
             </>
           );
         }}
       </Loaded>
     </section>
+  );
+}
+
+function filterOf(params: URLSearchParams): RevisionFilter {
+  const filter: RevisionFilter = {};
+  for (const name of ["actor", "subject", "cause"] as const) {
+    const value = params.get(name);
+    if (value) filter[name] = value;
+  }
+  const before = Number(params.get("before"));
+  if (before > 0) filter.before = before;
+  return filter;
+}
+
+type FiltersProps = { params: URLSearchParams; set: (name: string, value: string) => void };
+
+function Filters({ params, set }: FiltersProps) {
+  return (
+    <form className="pickers" onSubmit={(event) => event.preventDefault()}>
+      <Text label="who" name="actor" placeholder="ana" params={params} set={set} />
+      <Text label="what" name="subject" placeholder="flag/dark-mode" params={params} set={set} />
+      <label>
+        caused by{" "}
+        <select value={params.get("cause") ?? ""} onChange={(event) => set("cause", event.target.value)}>
+          <option value="">anything</option>
+          {CAUSES.map((cause) => (
+            <option key={cause} value={cause}>
+              {cause}
+            </option>
+          ))}
+        </select>
+      </label>
+    </form>
+  );
+}
+
+function Text({
+  label,
+  name,
+  placeholder,
+  params,
+  set,
+}: FiltersProps & { label: string; name: string; placeholder: string }) {
+  const [text, setText] = useState(params.get(name) ?? "");
+  return (
+    <label>
+      {label}{" "}
+      <input
+        value={text}
+        placeholder={placeholder}
+        onChange={(event) => setText(event.target.value)}
+        onBlur={() => set(name, text.trim())}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") set(name, text.trim());
+        }}
+      />
+    </label>
   );
 }
 
@@ -70,6 +148,9 @@ function List({ revisions }: { revisions: readonly RevisionSummary[] }) {
             <td>
               {revision.actor}
               {revision.cause_kind === "controller" && <span className="tag">with evidence</span>}
+              {revision.approval && (
+                <span className="muted small"> approved by {revision.approval.approvers.join(", ")}</span>
+              )}
             </td>
             <td>{revision.message}</td>
             <td className="muted small">

@@ -4,16 +4,19 @@
 import { type ReactNode, useSyncExternalStore } from "react";
 import { Link, useLocation } from "wouter";
 import { read } from "../api/client";
+import { enter, environment, HOME } from "../api/environment";
 import { currentConnection, watchConnection } from "../api/live";
 import { useResource } from "../api/resource";
 import { ClockContext, type ServerClock } from "./Moment";
 
 const PLACES = [
   { href: "/", label: "Overview" },
-  { href: "/interactions", label: "Interactions" },
+  { href: "/flags", label: "Flags" },
   { href: "/artifacts", label: "Artifacts" },
-  { href: "/revisions", label: "Revisions" },
-  { href: "/setup", label: "Set-up" },
+  { href: "/interactions", label: "Interactions" },
+  { href: "/proposals", label: "Proposals" },
+  { href: "/revisions", label: "Audit" },
+  { href: "/settings", label: "Settings" },
 ] as const;
 
 /** One reading of the clock for as long as the server's answer is the same object. */
@@ -32,6 +35,8 @@ export function Shell({ children }: { children: ReactNode }) {
   const { data } = useResource(read.overview());
   const [path] = useLocation();
   const needs = data?.needs.length ?? 0;
+  const { data: waiting } = useResource(read.proposals("open"));
+  const open = waiting?.proposals.length ?? 0;
   return (
     <ClockContext value={clockOf(data)}>
       <a className="skip" href="#main">
@@ -46,6 +51,7 @@ export function Shell({ children }: { children: ReactNode }) {
             <Link key={href} href={href} aria-current={isHere(path, href) ? "page" : undefined}>
               {label}
               {href === "/" && needs > 0 && <span className="needs-count"> {needs}</span>}
+              {href === "/proposals" && open > 0 && <span className="needs-count"> {open}</span>}
             </Link>
           ))}
         </nav>
@@ -56,8 +62,8 @@ export function Shell({ children }: { children: ReactNode }) {
             </span>
           )}
           {data && (
-            <span className="chip">
-              {data.environment} · revision {data.head}
+            <span className={`chip${data.environment === HOME ? "" : " chip-elsewhere"}`}>
+              <Environment name={data.environment} /> · revision {data.head}
             </span>
           )}
           <ConnectionChip />
@@ -70,10 +76,30 @@ export function Shell({ children }: { children: ReactNode }) {
   );
 }
 
+/** Where this page looks; with more than one environment, the way to another. */
+function Environment({ name }: { name: string }) {
+  const { data } = useResource(read.environments());
+  const keys = data?.environments.map(({ key }) => key) ?? [];
+  if (keys.length < 2) return name;
+  return (
+    <label>
+      <span className="sr-only">environment</span>
+      <select className="bare" value={environment()} onChange={(event) => enter(event.target.value)}>
+        {keys.map((key) => (
+          <option key={key}>{key}</option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 function isHere(path: string, href: string): boolean {
   return href === "/"
     ? path === "/" || path.startsWith("/r/") || path.startsWith("/f/")
-    : path.startsWith(href);
+    : path.startsWith(href) ||
+        (href === "/proposals" && path.startsWith("/p/")) ||
+        (href === "/settings" && path.startsWith("/setup")) ||
+        (href === "/flags" && path.startsWith("/segments"));
 }
 
 const CONNECTIONS = {

@@ -70,11 +70,23 @@ describe("sentences", () => {
     [overviewSentence([need]), "1 needs you."],
     [overviewSentence([need, need]), "2 need you."],
     [
-      activationText(189, { nodes: 1, active: 1, after_ms: 2, laggards: [] }),
+      activationText(189, {
+        clients: { connected: 0, active: 0 },
+        nodes: 1,
+        active: 1,
+        after_ms: 2,
+        laggards: [],
+      }),
       "revision 189, in effect on 1 of 1 nodes after 2 ms",
     ],
     [
-      activationText(189, { nodes: 37, active: 36, after_ms: 84, laggards: ["eu-4"] }),
+      activationText(189, {
+        clients: { connected: 0, active: 0 },
+        nodes: 37,
+        active: 36,
+        after_ms: 84,
+        laggards: ["eu-4"],
+      }),
       "revision 189, in effect on 36 of 37 nodes after 84 ms",
     ],
     [activationText(null, null), "no new revision"],

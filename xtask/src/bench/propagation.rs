@@ -11,7 +11,8 @@ pub fn rows() -> anyhow::Result<Vec<Row>> {
     let target = run::root().join("target/bench");
     let out = target.join("propagation.json");
     let (target, out) = (target.display().to_string(), out.display().to_string());
-    let build = ["build", "--release", "--quiet", "--manifest-path", "bench/Cargo.toml", "--target-dir", &target];
+    let build =
+        ["build", "--release", "--quiet", "--manifest-path", "bench/Cargo.toml", "--target-dir", &target];
     run::command("cargo", &[&build[..], &["--package", "bench-propagation"]].concat())?;
     // Standard output is the caller's, who may have asked for JSON.
     eprint!("{}", run::output(&format!("{target}/release/bench-propagation"), &["--json", &out])?);

@@ -24,6 +24,7 @@ use crate::{
 /// Which two versions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct DiffParams {
     /// The one that it was.
     pub from: u32,

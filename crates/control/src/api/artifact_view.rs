@@ -29,7 +29,7 @@ use crate::{
 
 /// A version on another prompt platform that a content was copied from.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Source)]
+#[schema(as = ArtifactSource)]
 pub struct SourceView {
     /// `langfuse` or `promptlayer`.
     pub platform: String,
@@ -262,6 +262,7 @@ pub struct ArtifactView {
 /// For which model.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct VersionParams {
     /// Counts and prices for this model, as in `model/gpt-4o@1`; for that of a feature that uses the version where not said.
     #[param(value_type = Option<String>)]

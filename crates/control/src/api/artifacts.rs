@@ -199,6 +199,7 @@ pub struct ArtifactList {
 /// Which series.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// Of one kind.
     #[param(value_type = Option<String>)]

@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serinus_domain::{
     bundle::BundleId,
-    decide::{kill as decide_kill, put_feature},
+    decide::{Rejection, kill as decide_kill, put_feature},
     entity::ArtifactRef,
     entity::{CombinationDoc, DocKey, Document, FeatureDoc, FeatureRule, JudgePolicy, Layers, OffAnswer},
     id::{CategoryKey, FeatureKey, RolloutKey, VariantKey},
@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 
 use super::{
     condition::ConditionBody,
+    lists::{ForcedBody, Lists, PrerequisiteBody},
     words::{BucketBy, CallerSystem},
 };
 use crate::{
@@ -114,6 +115,18 @@ pub struct FeatureBody {
     /// What it answers when it is killed.
     #[serde(default)]
     pub off: Option<OffBody>,
+    /// Variants for named units; they decide before prerequisites and rules, and weigh nothing in a rollout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<ForcedBody>,
+    /// Plain flags that must come out in a certain way; else control.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prerequisites: Vec<PrerequisiteBody>,
+    /// Who is asked about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// Words to find it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 const fn by_user() -> BucketBy {
@@ -129,12 +142,18 @@ const fn capture() -> Share {
 }
 
 impl FeatureBody {
-    fn to_doc(&self, key: &FeatureKey, killed: bool) -> FeatureDoc {
+    /// The document; ids in it become lists.
+    pub(crate) fn to_doc(
+        &self,
+        key: &FeatureKey,
+        killed: bool,
+        lists: &mut Lists<'_>,
+    ) -> Result<FeatureDoc, Rejection> {
         let rule = |rule: &FeatureRuleBody| FeatureRule {
             when: rule.when.clone().into(),
             serve: rule.serve.clone(),
         };
-        FeatureDoc {
+        Ok(FeatureDoc {
             key: key.clone(),
             description: self.description.clone(),
             control: self.control.clone(),
@@ -155,11 +174,11 @@ impl FeatureBody {
                 OffBody::Control => OffAnswer::Control,
             }),
             killed,
-            forced: Vec::new(),
-            prerequisites: Vec::new(),
-            owner: String::new(),
-            tags: Vec::new(),
-        }
+            forced: lists.forced(&format!("feature \"{key}\""), &self.forced)?,
+            prerequisites: self.prerequisites.iter().map(Into::into).collect(),
+            owner: self.owner.clone(),
+            tags: self.tags.clone(),
+        })
     }
 }
 
@@ -186,6 +205,10 @@ impl From<&FeatureDoc> for FeatureBody {
                 OffAnswer::Text { text } => OffBody::Text { text },
                 OffAnswer::Control => OffBody::Control,
             }),
+            forced: doc.forced.iter().map(|forced| ForcedBody::shown(forced, None)).collect(),
+            prerequisites: doc.prerequisites.iter().map(Into::into).collect(),
+            owner: doc.owner.clone(),
+            tags: doc.tags.clone(),
         }
     }
 }
@@ -224,11 +247,13 @@ pub(crate) async fn put(
 ) -> Result<Json<Stored>, ApiError> {
     let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |Base { snapshot, contents }, now| {
         let before = snapshot.feature(&key);
-        let doc = body.to_doc(&key, before.is_some_and(|before| before.killed));
+        let mut lists = Lists::new(contents);
+        let doc = body.to_doc(&key, before.is_some_and(|before| before.killed), &mut lists)?;
         if before == Some(&doc) {
             return Ok(Plan::new(None, ()));
         }
-        Ok(Plan::new(put_feature(snapshot, contents, &doc, &who.actor, now)?, ()))
+        let draft = Some(put_feature(snapshot, contents, &doc, &who.actor, now)?);
+        Ok(Plan { draft, blobs: lists.blobs, value: () })
     })
     .await?;
     Ok(Stored::of(key.to_string(), &DocKey::feature(&key), done))

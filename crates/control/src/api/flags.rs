@@ -1,158 +1,28 @@
-//! Plain flags: declaring and reading them. Knows nothing of how one is evaluated.
+//! Plain flags: declaring, reading and retiring them, and where each is in its life. Knows nothing of how one is evaluated.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serinus_domain::{
-    decide::put_flag,
-    entity::{DocKey, Document, FlagDoc, FlagRule, Serve, WeightedVariant},
-    id::{FlagKey, VariantKey},
+    decide::{put_flag, retire_flag},
+    entity::{DocKey, Document, FlagDoc},
+    id::FlagKey,
+    lint::{self, FlagUsage, lifecycle},
     revision::RevisionNumber,
-    snapshot::Snapshot,
-    units::Share,
+    units::Timestamp,
 };
-use serinus_store::Active;
-use utoipa::ToSchema;
+use serinus_store::{Active, Usage, Usages};
+use utoipa::{IntoParams, ToSchema};
 
-use super::{condition::ConditionBody, features::Stored, words::FlagKind};
+pub use super::flag_body::{FlagBody, FlagRuleBody, ServeBody, SplitPart, VariantName};
+use super::{features::Stored, lists::Lists};
 use crate::{
     append::{Gate, OnConflict, Plan, commit},
     error::ApiError,
-    extract::{Body, Key, Reader, Writer},
+    extract::{Body, Key, Params, Reader, Writer},
     state::App,
 };
-
-/// A variant with its share of a split.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SplitPart {
-    /// One of the flag's variants.
-    #[schema(value_type = String)]
-    pub variant: VariantKey,
-    /// Its share; the shares of a split make 1,000,000.
-    #[schema(value_type = u32, maximum = 1_000_000)]
-    pub share_ppm: Share,
-}
-
-/// The name of a variant.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = String)]
-pub struct VariantName(pub VariantKey);
-
-/// What a rule serves.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[schema(as = Serve)]
-pub enum ServeBody {
-    /// One variant.
-    Variant(VariantName),
-    /// A split over the targeting key.
-    Split(Vec<SplitPart>),
-}
-
-/// A rule: the first whose condition is met decides.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = FlagRule)]
-pub struct FlagRuleBody {
-    /// Whom it is for; everybody where not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<ConditionBody>,
-    /// What they get.
-    pub serve: ServeBody,
-}
-
-/// A flag as it is declared.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FlagBody {
-    /// The type of all its values.
-    pub kind: FlagKind,
-    /// Its values by name.
-    #[schema(value_type = BTreeMap<String, Object>)]
-    pub variants: BTreeMap<VariantKey, Value>,
-    /// What those get whom no rule fits.
-    #[schema(value_type = String)]
-    pub default: VariantKey,
-    /// Its rules in order.
-    #[serde(default)]
-    pub rules: Vec<FlagRuleBody>,
-    /// Whether it answers the caller's default.
-    #[serde(default)]
-    pub disabled: bool,
-    /// What it is for.
-    #[serde(default)]
-    pub description: String,
-}
-
-impl FlagBody {
-    fn to_doc(&self, key: &FlagKey, salt: String) -> FlagDoc {
-        let part =
-            |part: &SplitPart| WeightedVariant { variant: part.variant.clone(), share: part.share_ppm };
-        let rule = |rule: &FlagRuleBody| FlagRule {
-            when: rule.when.clone().map(Into::into).unwrap_or_default(),
-            serve: match &rule.serve {
-                ServeBody::Variant(VariantName(variant)) => Serve::Variant(variant.clone()),
-                ServeBody::Split(parts) => Serve::Split(parts.iter().map(part).collect()),
-            },
-            id: None,
-            bucket_by: None,
-            salt: None,
-        };
-        FlagDoc {
-            key: key.clone(),
-            value_kind: self.kind.into(),
-            description: self.description.clone(),
-            variants: self.variants.clone(),
-            default: self.default.clone(),
-            rules: self.rules.iter().map(rule).collect(),
-            salt,
-            disabled: self.disabled,
-            forced: Vec::new(),
-            prerequisites: Vec::new(),
-            schema: None,
-            targeting: None,
-            code_default: false,
-            metadata: BTreeMap::new(),
-            owner: String::new(),
-            tags: Vec::new(),
-            permanent: false,
-            archived: false,
-        }
-    }
-}
-
-impl From<&FlagDoc> for FlagBody {
-    fn from(doc: &FlagDoc) -> Self {
-        let part =
-            |part: &WeightedVariant| SplitPart { variant: part.variant.clone(), share_ppm: part.share };
-        let rule = |rule: &FlagRule| FlagRuleBody {
-            when: (!rule.when.is_always()).then(|| (&rule.when).into()),
-            serve: match &rule.serve {
-                Serve::Variant(variant) => ServeBody::Variant(VariantName(variant.clone())),
-                Serve::Split(parts) => ServeBody::Split(parts.iter().map(part).collect()),
-            },
-        };
-        Self {
-            kind: doc.value_kind.into(),
-            variants: doc.variants.clone(),
-            default: doc.default.clone(),
-            rules: doc.rules.iter().map(rule).collect(),
-            disabled: doc.disabled,
-            description: doc.description.clone(),
-        }
-    }
-}
-
-fn find<'a>(snapshot: &'a Snapshot, key: &FlagKey) -> Option<&'a FlagDoc> {
-    match snapshot.get(&DocKey::flag(key))?.document.as_ref()? {
-        Document::Flag(doc) => Some(doc),
-        _ => None,
-    }
-}
 
 /// Creates or changes a flag. The same declaration again changes nothing.
 #[utoipa::path(put, path = "/flags/{key}", tag = "flags", params(("key" = String, Path)),
@@ -164,16 +34,48 @@ pub(crate) async fn put(
     Body(body): Body<FlagBody>,
 ) -> Result<Json<Stored>, ApiError> {
     let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, _| {
-        let before = find(&base.snapshot, &key);
+        let before = base.snapshot.flag(&key);
         // A flag keeps the salt that it has; a new one is given one.
-        let doc = body.to_doc(&key, before.map(|before| before.salt.clone()).unwrap_or_default());
+        let salt = before.map(|before| before.salt.clone()).unwrap_or_default();
+        let mut lists = Lists::new(&base.contents);
+        let doc = body.to_doc(&key, salt, &mut lists)?;
         if before == Some(&doc) {
             return Ok(Plan::new(None, ()));
         }
-        Ok(Plan::new(put_flag(&base.snapshot, &doc, &who.actor)?, ()))
+        let draft = Some(put_flag(&base.snapshot, &doc, &who.actor)?);
+        Ok(Plan { draft, blobs: lists.blobs, value: () })
     })
     .await?;
     Ok(Stored::of(key.to_string(), &DocKey::flag(&key), done))
+}
+
+/// Deletes a flag: whoever asks for it then gets their default. Refused while another document needs it.
+#[utoipa::path(delete, path = "/flags/{key}", tag = "flags", params(("key" = String, Path)),
+    responses((status = 200, body = Stored)))]
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Writer(who): Writer,
+    Key(key): Key<FlagKey>,
+) -> Result<Json<Stored>, ApiError> {
+    let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, _| {
+        Ok(Plan::new(retire_flag(&base.snapshot, &key, &who.actor)?, ()))
+    })
+    .await?;
+    Ok(Stored::of(key.to_string(), &DocKey::flag(&key), done))
+}
+
+/// Where a flag is in its life.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LifecycleView {
+    /// `new`, `active`, `settled` (everybody has had one variant for thirty days) or `unused` (nobody asked for thirty days).
+    pub state: String,
+    /// How often it was evaluated, as far as nodes have counted.
+    pub evaluations: u64,
+    /// When last.
+    #[schema(value_type = Option<i64>)]
+    pub last_evaluated_at: Option<Timestamp>,
+    /// The documents that refer to it.
+    pub used_by: Vec<String>,
 }
 
 /// A flag as it stands.
@@ -190,18 +92,75 @@ pub struct FlagView {
     /// The revision that put it as it is.
     #[schema(value_type = u64)]
     pub revision: RevisionNumber,
+    /// When that was.
+    #[schema(value_type = i64)]
+    pub changed_at: Timestamp,
+    /// Where it is in its life.
+    pub lifecycle: LifecycleView,
 }
 
-impl FlagView {
-    fn new(doc: &FlagDoc, active: &Active) -> Self {
-        let stored = active.snapshot.get(&DocKey::flag(&doc.key));
-        Self {
-            key: doc.key.clone(),
-            declared: doc.into(),
-            broken: active.compiled.flags.get(&doc.key).and_then(|flag| flag.broken.clone()),
-            revision: stored.map_or(active.snapshot.revision, |stored| stored.revision),
+/// What was counted, by subject.
+struct Counted(BTreeMap<String, Usage>);
+
+impl Counted {
+    async fn all(app: &App) -> Result<Self, ApiError> {
+        let mut all = BTreeMap::new();
+        for prefix in ["flag/", "variant/"] {
+            let usages = Usages::usages(app.store(), prefix).await?;
+            all.extend(usages.into_iter().map(|usage| (usage.subject.clone(), usage)));
+        }
+        Ok(Self(all))
+    }
+
+    fn of(&self, doc: &FlagDoc) -> FlagUsage {
+        let whole = self.0.get(&format!("flag/{}", doc.key));
+        let variants = doc.variants.keys().filter_map(|name| {
+            let usage = self.0.get(&format!("variant/{}/{name}", doc.key))?;
+            Some((name.to_string(), usage.last_at))
+        });
+        FlagUsage {
+            evaluations: whole.map_or(0, |usage| usage.count),
+            last_at: whole.map(|usage| usage.last_at),
+            variants: variants.collect(),
         }
     }
+}
+
+async fn view(app: &App, active: &Active, counted: &Counted, doc: &FlagDoc) -> Result<FlagView, ApiError> {
+    let at = DocKey::flag(&doc.key);
+    let revision = active.snapshot.get(&at).map_or(active.snapshot.revision, |stored| stored.revision);
+    let events = app.timeline.of(app.store(), &at).await?;
+    let put = events.iter().rev().find(|event| event.revision <= revision);
+    let changed_at = put.map_or(active.snapshot.at, |event| event.at);
+    let usage = counted.of(doc);
+    let state = lifecycle(doc, changed_at, &usage, app.now());
+    let used_by = lint::users_of_flag(&active.snapshot, &doc.key).iter().map(ToString::to_string).collect();
+    Ok(FlagView {
+        key: doc.key.clone(),
+        declared: FlagBody::shown(doc, Some(&active.contents)),
+        broken: active.compiled.flags.get(&doc.key).and_then(|flag| flag.broken.clone()),
+        revision,
+        changed_at,
+        lifecycle: LifecycleView {
+            state: state.as_str().to_owned(),
+            evaluations: usage.evaluations,
+            last_evaluated_at: usage.last_at,
+            used_by,
+        },
+    })
+}
+
+/// Which flags to list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FlagFilter {
+    /// Those that were put away as well.
+    #[serde(default)]
+    archived: bool,
+    /// Only candidates for removal.
+    #[serde(default)]
+    stale: bool,
 }
 
 /// Every flag.
@@ -211,15 +170,26 @@ pub struct FlagList {
     pub flags: Vec<FlagView>,
 }
 
-/// Lists every flag.
-#[utoipa::path(get, path = "/flags", tag = "flags", responses((status = 200, body = FlagList)))]
-pub(crate) async fn list(State(app): State<Arc<App>>, _: Reader) -> Json<FlagList> {
-    let active = app.active();
-    let flags = active.snapshot.documents().filter_map(|document| match document {
-        Document::Flag(doc) => Some(FlagView::new(doc, &active)),
-        _ => None,
-    });
-    Json(FlagList { flags: flags.collect() })
+/// Lists flags with where each is in its life.
+#[utoipa::path(get, path = "/flags", tag = "flags", params(FlagFilter), responses((status = 200, body = FlagList)))]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    _: Reader,
+    Params(filter): Params<FlagFilter>,
+) -> Result<Json<FlagList>, ApiError> {
+    let (active, counted) = (app.active(), Counted::all(&app).await?);
+    let mut flags = Vec::new();
+    for document in active.snapshot.under("flag/") {
+        let Document::Flag(doc) = document else { continue };
+        if doc.archived && !filter.archived {
+            continue;
+        }
+        let view = view(&app, &active, &counted, doc).await?;
+        if !filter.stale || matches!(view.lifecycle.state.as_str(), "settled" | "unused") {
+            flags.push(view);
+        }
+    }
+    Ok(Json(FlagList { flags }))
 }
 
 /// Shows a flag.
@@ -231,8 +201,10 @@ pub(crate) async fn get(
     Key(key): Key<FlagKey>,
 ) -> Result<Json<FlagView>, ApiError> {
     let active = app.active();
-    let doc = find(&active.snapshot, &key).ok_or_else(|| {
-        ApiError::unknown("flag.unknown", format!("flag \"{key}\" does not exist: see `serinus flag list`"))
-    })?;
-    Ok(Json(FlagView::new(doc, &active)))
+    let doc = active.snapshot.flag(&key).ok_or_else(|| unknown(&key))?;
+    Ok(Json(view(&app, &active, &Counted::all(&app).await?, doc).await?))
+}
+
+pub(super) fn unknown(key: &FlagKey) -> ApiError {
+    ApiError::unknown("flag.unknown", format!("flag \"{key}\" does not exist: see `serinus flag list`"))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serinus_domain::{
     decide::{self, Rejection, StartRequest},
     entity::{self, GuardrailLimit, GuardrailSpec, Layers, RolloutSpec, StageSpec},
-    id::{CategoryKey, ChannelKey, FeatureKey, RolloutKey},
+    id::{CategoryKey, ChannelKey, FeatureKey, GroupKey, RolloutKey},
     units::{MicroUsd, Millis, Share},
 };
 use utoipa::ToSchema;
@@ -221,6 +221,32 @@ impl From<&GuardrailSpec> for GuardrailBody {
     }
 }
 
+/// A part of an exclusion group.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Exclusive)]
+pub struct ExclusiveBody {
+    /// The group.
+    #[schema(value_type = String)]
+    pub group: GroupKey,
+    /// How much of it.
+    #[schema(value_type = u32, maximum = 1_000_000)]
+    pub share_ppm: Share,
+}
+
+/// A rollout's part of an exclusion group, by buckets.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Slot)]
+pub struct SlotView {
+    /// The group.
+    #[schema(value_type = String)]
+    pub group: GroupKey,
+    /// The first bucket.
+    pub from_ppm: u32,
+    /// The bucket after the last.
+    pub to_ppm: u32,
+}
+
 /// A rollout as it is asked for; what is left out has a default.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -270,6 +296,9 @@ pub struct RolloutRequest {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
     pub categories: Option<Vec<CategoryKey>>,
+    /// A part of an exclusion group: nobody meets two of its rollouts.
+    #[serde(default)]
+    pub exclusive: Option<ExclusiveBody>,
     /// Where pages go.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
@@ -303,6 +332,7 @@ impl RolloutRequest {
             fast_window: self.fast_window_ms,
             judge_deadline: self.judge_deadline_ms,
             categories: self.categories,
+            group: self.exclusive.map(|part| (part.group, part.share_ppm)),
             channels: self.channels,
             message: self.message,
             actor: actor.to_owned(),
@@ -352,6 +382,9 @@ pub struct SpecView {
     /// Where its pages go.
     #[schema(value_type = Vec<String>)]
     pub channels: Vec<ChannelKey>,
+    /// Its part of an exclusion group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<SlotView>,
     /// Why.
     pub message: String,
     /// Who declared it.
@@ -375,6 +408,11 @@ impl From<&RolloutSpec> for SpecView {
             judge_deadline_ms: spec.judge_deadline,
             categories: spec.categories.clone(),
             channels: spec.channels.clone(),
+            slot: spec.slot.as_ref().map(|slot| SlotView {
+                group: slot.group.clone(),
+                from_ppm: slot.from,
+                to_ppm: slot.to,
+            }),
             message: spec.message.clone(),
             author: spec.author.clone(),
         }

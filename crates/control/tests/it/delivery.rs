@@ -7,8 +7,10 @@ use serinus_domain::{
     evidence::{ArmCounts, Evidence, ShadowEvidence},
     id::RolloutKey,
     report::Report,
+    revision::RevisionNumber,
     units::Timestamp,
 };
+use serinus_store::{NodeReport, Nodes as _};
 
 use crate::world::{World, change};
 
@@ -89,6 +91,20 @@ async fn verbs_move_a_rollout_and_say_so() {
     world.post(&verb("advance"), json!({ "stage": "canary" })).await.refused(409, "rollout.stage_moved");
     world.post(&verb("rearm"), json!({})).await.refused(409, "rollout.not_rolled_back");
     assert_eq!(world.get("/overview").await["needs"], json!([]));
+}
+
+#[tokio::test]
+async fn a_node_that_fell_silent_is_gone_and_not_lagging() {
+    let world = World::open().await.with_rollout().await;
+    let now = world.clock.load(Ordering::SeqCst);
+    for (node, silent_s) in [("gone", 31), ("slow", 29)] {
+        let seen_at = Timestamp(now - silent_s * 1_000_000);
+        let report =
+            NodeReport { node: node.into(), revision: RevisionNumber(1), activated_at: seen_at, refusal: None, seen_at };
+        world.store.report(report).await.unwrap();
+    }
+    let done = world.post("/rollback", json!({ "subject": "support" })).await.expect(200);
+    assert_eq!((&done["activation"]["nodes"], &done["activation"]["laggards"]), (&json!(2), &json!(["slow"])), "{done}");
 }
 
 #[tokio::test]

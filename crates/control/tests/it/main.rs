@@ -11,6 +11,7 @@ mod access;
 mod configuration;
 mod contract;
 mod delivery;
+mod files;
 mod langfuse;
 mod observation;
 mod people;

@@ -176,6 +176,7 @@ impl World {
             clock_factor: 60.0,
             environment: "production".into(),
             environments: Arc::new(OneEnvironment(reader)),
+            pseudonym: Arc::new(|id| UnitHash(u128::from(serinus_domain::resolve::Salt::new(id).bucket(id)))),
             sources: Arc::new(|cited| async move { elsewhere(&cited) }.boxed()),
             shutdown: shutdown.clone(),
         };

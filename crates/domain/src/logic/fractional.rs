@@ -92,7 +92,7 @@ fn encode_number(number: &Number, out: &mut Vec<u8>) {
     }
     let float = number.as_f64().unwrap_or_default();
     let whole =
-        float.fract() == 0.0 && (-9.223_372_036_854_775_8e18..1.844_674_407_370_955_2e19).contains(&float);
+        float.fract() == 0.0 && (-9.223_372_036_854_776e18..1.844_674_407_370_955_2e19).contains(&float);
     if whole {
         return encode_integer(float as i128, out);
     }

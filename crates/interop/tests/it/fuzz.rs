@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::{prelude::*, sample::Index, test_runner::Config};
 use serde_json::{Value, json};
 use serinus_domain::{
-    bundle::Library,
+    bundle::{Contents, Library},
+    compile::compile,
     context::{Attributes, Context},
     decide::put_flag,
     entity::{ArtifactDoc, ArtifactRef, Condition, Content, FlagDoc, PromptContent},
@@ -13,12 +14,14 @@ use serinus_domain::{
     lint,
     logic::{Compiled, Vars, named},
     render::Template,
-    resolve::CompiledCondition,
+    resolve::{CompiledCondition, resolve_flag},
+    revision::Revision,
     snapshot::Snapshot,
+    units::Timestamp,
 };
 use serinus_interop::{Format, import};
 
-use crate::world::{compiled, spec};
+use crate::world::spec;
 
 /// JSON of any shape, built of words that the parsers know.
 fn value(words: &'static [&'static str]) -> impl Strategy<Value = Value> {
@@ -293,14 +296,19 @@ fn templates_take_anything() {
 #[test]
 fn flags_take_anything() {
     let config = Config { cases: 1_500, failure_persistence: None, ..Config::default() };
+    let asker = asker();
     let seed = serde_json::from_str::<Value>(&spec("documents/document-flag-1-full.json")).unwrap();
     proptest!(config, |(changes in changes())| {
         let given = mutated(&seed, &changes);
         if let Ok(doc) = serde_json::from_value::<FlagDoc>(given)
-            && put_flag(&Snapshot::default(), &doc, "ana").is_ok()
+            && let Ok(draft) = put_flag(&Snapshot::default(), &doc, "ana")
         {
-            let flag = serinus_interop::ImportedFlag { doc, forced: Vec::new() };
-            compiled(&serinus_interop::Imported { flags: vec![flag], ..Default::default() });
+            let head = Snapshot::default();
+            let revision = Revision::seal(&draft, head.revision, head.digest, Timestamp(0));
+            let compiled = compile(&head.apply(&revision).unwrap(), &Contents::default(), None);
+            for flag in compiled.flags.values() {
+                resolve_flag(flag, &asker);
+            }
         }
     });
 }

@@ -5,7 +5,8 @@ use serinus_domain::{
     bundle::Contents,
     compile::{Compiled, compile},
     context::{Attributes, Context},
-    decide::put_flag,
+    decide::adopt,
+    entity::{Document, SegmentDoc},
     revision::Revision,
     snapshot::Snapshot,
     units::Timestamp,
@@ -18,15 +19,26 @@ pub fn spec(path: &str) -> String {
     std::fs::read_to_string(&file).unwrap_or_else(|refused| panic!("{file}: {refused}"))
 }
 
-/// The flags of an import, put one after the other and compiled.
+/// Everything of an import but the lists of people, adopted and compiled. Nothing may be left out.
 pub fn compiled(imported: &Imported) -> Compiled {
-    let mut snapshot = Snapshot::default();
-    for flag in &imported.flags {
-        let draft = put_flag(&snapshot, &flag.doc, "ana").unwrap();
-        let revision = Revision::seal(&draft, snapshot.revision, snapshot.digest, Timestamp(0));
-        snapshot = snapshot.apply(&revision).unwrap();
-    }
-    compile(&snapshot, &Contents::default(), None)
+    let segments = imported.segments.iter().map(|one| {
+        let (key, when) = (one.key.clone(), one.when.clone());
+        Document::Segment(SegmentDoc {
+            key,
+            description: String::new(),
+            when,
+            included: None,
+            excluded: None,
+        })
+    });
+    let flags = imported.flags.iter().map(|flag| Document::Flag(flag.doc.clone()));
+    let documents: Vec<_> = segments.chain(flags).collect();
+    let head = Snapshot::default();
+    let adopted = adopt(&head, &Contents::default(), &documents, "ana", Timestamp(0)).unwrap();
+    assert!(adopted.left_out.is_empty(), "{:?}", adopted.left_out);
+    let Some(draft) = adopted.draft else { return compile(&head, &Contents::default(), None) };
+    let revision = Revision::seal(&draft, head.revision, head.digest, Timestamp(0));
+    compile(&head.apply(&revision).unwrap(), &Contents::default(), None)
 }
 
 /// Somebody who asks, as OFREP names them, in 2026.

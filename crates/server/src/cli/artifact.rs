@@ -1,6 +1,5 @@
 //! `serinus artifact`: versions of layers, rubrics, taxonomies and datasets. Checks nothing that the server checks.
 
-use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;

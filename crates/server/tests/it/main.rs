@@ -5,6 +5,7 @@
 mod cli;
 mod delivery;
 mod durable;
+mod files;
 mod environments;
 mod judged;
 mod kill;

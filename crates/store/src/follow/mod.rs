@@ -29,6 +29,8 @@ use crate::{Blobs, Failure, LogReader, NodeReport, Nodes};
 
 /// How often the head is read when nothing says that it moved; bounds how long a rollback from another node goes unseen.
 const POLL: Duration = Duration::from_millis(250);
+/// How often a node reports without news; who waits for it takes it for gone after three.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 /// The longest wait after failures in a row; a new revision ends it at once.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -126,6 +128,8 @@ struct Ends {
     cache: Option<PathBuf>,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     compile: Compile,
+    /// How often a node that nothing happens to says that it is still there.
+    heartbeat: Duration,
 }
 
 /// The live snapshot of this node.
@@ -159,7 +163,18 @@ impl Live {
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Arc<Self> {
         let Node { name: node, list_key } = node.into();
-        Self::start_with(Ends { log, blobs, nodes, node, list_key, cache, now: Box::new(now), compile }).await
+        Self::start_with(Ends {
+            log,
+            blobs,
+            nodes,
+            node,
+            list_key,
+            cache,
+            now: Box::new(now),
+            compile,
+            heartbeat: HEARTBEAT,
+        })
+        .await
     }
 
     async fn start_with(ends: Ends) -> Arc<Self> {
@@ -298,6 +313,20 @@ mod tests {
     use super::*;
     use crate::{Log, MemoryStore};
 
+    fn ends(store: &Arc<MemoryStore>) -> Ends {
+        Ends {
+            log: store.clone(),
+            blobs: store.clone(),
+            nodes: store.clone(),
+            node: "n1".into(),
+            list_key: None,
+            cache: None,
+            now: Box::new(|| Timestamp(7)),
+            compile,
+            heartbeat: HEARTBEAT,
+        }
+    }
+
     fn broken_by_poison(snapshot: &Snapshot, contents: &Contents, previous: Option<&Compiled>) -> Compiled {
         assert!(snapshot.iter().all(|(key, _)| key.as_str() != "poison"), "on purpose");
         compile(snapshot, contents, previous)
@@ -321,16 +350,7 @@ mod tests {
         let store = Arc::new(MemoryStore::default());
         let put = |key: &str| Change::Put { key: DocKey::stored(key), body: json!({"kind": "unknown"}) };
         append(&store, 0, put("good")).await;
-        let ends = Ends {
-            log: store.clone(),
-            blobs: store.clone(),
-            nodes: store.clone(),
-            node: "n1".into(),
-            list_key: None,
-            cache: None,
-            now: Box::new(|| Timestamp(7)),
-            compile: broken_by_poison,
-        };
+        let ends = Ends { compile: broken_by_poison, ..ends(&store) };
         let live = Live::start_with(ends).await;
         let mut folded = live.load().snapshot.clone();
         append(&store, 1, put("poison")).await;
@@ -343,5 +363,31 @@ mod tests {
         live.catch_up(&mut folded).await.unwrap();
         assert_eq!(live.load().snapshot.revision, RevisionNumber(3));
         assert!(live.at(RevisionNumber(2)).is_none());
+    }
+
+    /// Nothing is appended, and yet the others hear again and again that this node is there.
+    #[tokio::test]
+    async fn a_node_that_nothing_happens_to_still_reports() {
+        let store = Arc::new(MemoryStore::default());
+        let clock = std::sync::atomic::AtomicI64::new(0);
+        let ends = Ends {
+            now: Box::new(move || Timestamp(clock.fetch_add(1, std::sync::atomic::Ordering::SeqCst))),
+            heartbeat: Duration::from_millis(5),
+            ..ends(&store)
+        };
+        let (live, shutdown) = (Live::start_with(ends).await, CancellationToken::new());
+        let heard = async {
+            let mut last = Timestamp(0);
+            for _ in 0..3 {
+                while store.nodes().await.unwrap().first().is_none_or(|node| node.seen_at <= last) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                last = store.nodes().await.unwrap()[0].seen_at;
+            }
+            shutdown.cancel();
+        };
+        tokio::join!(live.run(shutdown.clone()), tokio::time::timeout(Duration::from_secs(10), heard))
+            .1
+            .unwrap();
     }
 }

@@ -4,7 +4,6 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
 };
 
 use serinus_domain::{
@@ -22,8 +21,6 @@ use super::{Active, BACKOFF_MAX, Compile, FollowError, Live, POLL, cache};
 
 /// Revisions read at a time.
 const BATCH: usize = 256;
-/// How often a node that nothing happens to says that it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Compiles; nothing where the compiler broke down. A poison document must not take the last good revision with it.
 pub(super) fn guarded(
@@ -146,7 +143,7 @@ impl Live {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = moved(&mut standing) => {}
-                () = sleep(HEARTBEAT) => {}
+                () = sleep(self.ends.heartbeat) => {}
             }
             if let Err(failure) = self.ends.nodes.report(self.standing()).await {
                 tracing::warn!(node = %self.ends.node, "not reported, trying again: {failure}");

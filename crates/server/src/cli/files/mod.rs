@@ -6,7 +6,7 @@ mod people;
 mod read;
 mod write;
 
-pub use read::{Described, read};
+pub use read::read;
 pub use write::write;
 
 /// The file of what belongs to the environment as a whole.

@@ -36,7 +36,7 @@ pub fn feature(
 
 /// The way back: references become what is written in a file.
 pub fn feature_file(mut value: Value, written: &dyn Fn(&str, &str) -> String) -> Value {
-    let mut show = |layers: &mut Value| {
+    let show = |layers: &mut Value| {
         for (kind, reference) in layers.as_object_mut().into_iter().flatten() {
             *reference = written(kind, reference.as_str().unwrap_or_default()).into();
         }

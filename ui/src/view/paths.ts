@@ -1,0 +1,32 @@
+// Two JSON values compared path by path, and a value as a short text. Refuses to know what the values mean.
+
+export type PathChange = { path: string; before?: unknown; after?: unknown };
+
+const TEXT_MAX = 160;
+
+/** A value as a person reads it in a table cell. */
+export function valueText(value: unknown): string {
+  if (value === undefined || value === null) return "–";
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
+}
+
+/** Where two values differ; lists are compared place by place. */
+export function differences(before: unknown, after: unknown, path = ""): PathChange[] {
+  if (before === after) return [];
+  const [a, b] = [entriesOf(before), entriesOf(after)];
+  if (a === null || b === null) return [{ path: path || "/", before, after }];
+  const keys = [...new Set([...a.keys(), ...b.keys()])];
+  return keys.flatMap((key) => {
+    const inner = `${path}/${key}`;
+    if (!a.has(key)) return [{ path: inner, after: b.get(key) }];
+    if (!b.has(key)) return [{ path: inner, before: a.get(key) }];
+    return differences(a.get(key), b.get(key), inner);
+  });
+}
+
+function entriesOf(value: unknown): Map<string, unknown> | null {
+  if (Array.isArray(value)) return new Map(value.map((inner, at) => [String(at), inner]));
+  if (typeof value === "object" && value !== null) return new Map(Object.entries(value));
+  return null;
+}
