@@ -5,6 +5,8 @@ import { Link, Route, Switch, useLocation } from "wouter";
 import { ArtifactPage } from "./pages/Artifact";
 import { Artifacts } from "./pages/Artifacts";
 import { Feature } from "./pages/Feature";
+import { Flag } from "./pages/Flag";
+import { Flags } from "./pages/Flags";
 import { Interactions } from "./pages/Interactions";
 import { Overview } from "./pages/Overview";
 import { Proposal } from "./pages/Proposal";
@@ -37,6 +39,10 @@ export function App() {
         <Route path="/interactions">
           <Interactions />
         </Route>
+        <Route path="/flags">
+          <Flags />
+        </Route>
+        <Route path="/flags/:key">{({ key }) => <Flag key={key} flag={decodeURIComponent(key)} />}</Route>
         <Route path="/proposals">
           <Proposals />
         </Route>

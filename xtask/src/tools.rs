@@ -7,8 +7,13 @@ use anyhow::bail;
 use crate::run;
 
 /// Real peers, at the versions that were tried.
-const PYTHON: &[&str] =
-    &["openai==3.54.0", "openfeature-sdk==0.10.0", "openfeature-provider-ofrep==0.3.0", "pytest==9.0.1"];
+const PYTHON: &[&str] = &[
+    "langfuse==5.0.4",
+    "openai==3.54.0",
+    "openfeature-sdk==0.10.0",
+    "openfeature-provider-ofrep==0.3.0",
+    "pytest==9.0.1",
+];
 
 /// A Python with the SDKs that the tests drive.
 pub fn python() -> anyhow::Result<PathBuf> {

@@ -11,6 +11,7 @@ use serde_json::{json, Value};
 use serinus_control::{AuthPolicy, Authenticator, ControlState, EnvironmentReader, OneEnvironment};
 use serinus_domain::{
     entity::DocKey,
+    id::UnitHash,
     revision::{Cause, Change, Draft, Provenance, RevisionNumber},
     units::Timestamp,
 };
@@ -42,6 +43,8 @@ pub async fn start(store: Arc<dyn Store>, port: u16) -> Server {
         clock: Arc::new(now),
         random: Arc::new(rand::random::<u128>),
         auth: Arc::new(Authenticator::new(policy, Arc::clone(&store), Arc::new(now))),
+        // Pins are not looked up here.
+        pseudonym: Arc::new(|_| UnitHash(0)),
         clock_factor: 1.0,
         environment: "production".into(),
         environments: Arc::new(OneEnvironment(reader)),

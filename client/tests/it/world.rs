@@ -17,6 +17,7 @@ use serinus_control::{
 };
 use serinus_domain::{
     entity::DocKey,
+    id::UnitHash,
     revision::{Cause, Change, Draft, Provenance},
     units::Timestamp,
 };
@@ -163,6 +164,8 @@ async fn serve(store: &Arc<MemoryStore>, live: &Arc<Live>, at: SocketAddr) -> (S
             u128::from(chance.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20)
         }),
         auth: Arc::new(Authenticator::new(AuthPolicy::default(), shared, Arc::new(now))),
+        // Pins are not looked up here.
+        pseudonym: Arc::new(|_| UnitHash(0)),
         clock_factor: 1.0,
         environment: "production".into(),
         environments: Arc::new(OneEnvironment(reader)),

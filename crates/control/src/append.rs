@@ -270,7 +270,8 @@ async fn activation(app: &App, number: RevisionNumber, started: Instant) -> Acti
             Ok(reports) => {
                 let now = app.now();
                 // This node is here whatever a clock that runs faster than the wall makes of its last word.
-                let there = |report: &NodeReport| report.node == own || now.since(report.seen_at) < NODE_SILENT_MAX;
+                let there =
+                    |report: &NodeReport| report.node == own || now.since(report.seen_at) < NODE_SILENT_MAX;
                 reports.into_iter().filter(there).collect()
             }
             Err(failure) => {

@@ -26,7 +26,13 @@ use utoipa_axum::{
 };
 
 use crate::{
-    api::{artifact_change, artifact_diff, artifact_render, artifact_sources, artifact_view, artifacts, channels, condition, desired, environments, environments_copy, explain, feature_history, features, flags, follow, groups, import, interactions, langfuse, measurements, nodes, overview, people, proposals, report, revisions, revisions_audit, revisions_revert, rollback, rollouts, schedules, segments, session, tokens, words},
+    api::{
+        artifact_change, artifact_diff, artifact_render, artifact_sources, artifact_view, artifacts,
+        channels, condition, desired, environments, environments_copy, explain, feature_history, features,
+        flags, follow, groups, import, interactions, langfuse, measurements, nodes, overview, people,
+        proposals, report, revisions, revisions_audit, revisions_revert, rollback, rollouts, schedules,
+        segments, session, tokens, words,
+    },
     error::{Problem, Waiting},
     spa,
     state::{App, ControlState},

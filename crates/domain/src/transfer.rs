@@ -153,7 +153,7 @@ mod tests {
         let digest = Digest::of(&canonical_json(&content()));
         let body = json!({
             "kind": "artifact", "artifact_kind": "system_prompt", "name": "support", "version": 1, "content": digest,
-            "author": "ann", "message": "", "at": 3, "later": {"unknown": true},
+            "author": "ann", "message": "", "created_at": 3, "later": {"unknown": true},
         });
         let flag = json!({"kind": "flag", "key": "a", "value_kind": "boolean", "variants": {"on": true}, "default": "on", "salt": "a"});
         let put = |key: &str, body| Change::Put { key: DocKey::stored(key), body };

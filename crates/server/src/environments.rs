@@ -14,13 +14,13 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
+use serde_json::json;
 use serinus_control::{
-    AuthError, AuthPolicy, Authenticator, ENVIRONMENT, ENVIRONMENT_HEADER, EnvironmentReader, Environments, HOME,
-    Problem, problem,
+    AuthError, AuthPolicy, Authenticator, ENVIRONMENT, ENVIRONMENT_HEADER, EnvironmentReader, Environments,
+    HOME, Problem, problem,
 };
 use serinus_domain::{digest::Digest, id::EnvironmentKey, revision::RevisionNumber, units::Timestamp};
 use serinus_llm::{ScaledTimer, Timer};
-use serde_json::json;
 use serinus_store::{
     Desk, InteractionFilter, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store,
 };
@@ -71,7 +71,8 @@ impl Host {
             let store = store_of(&config, &key).await?;
             stores.push((key, store));
         }
-        let timer: Arc<dyn Timer> = Arc::new(ScaledTimer::new(config.clock_factor, epoch_us(&stores).await?)?);
+        let timer: Arc<dyn Timer> =
+            Arc::new(ScaledTimer::new(config.clock_factor, epoch_us(&stores).await?)?);
         let policy = AuthPolicy {
             loopback_open_until_first_token: config.address.ip().is_loopback(),
             admin_token_hash: Some(Digest::of(config.admin_token.as_bytes())),
@@ -167,7 +168,8 @@ impl Host {
     /// An environment's rules are in its own log, so a change of them goes there whoever sends it.
     fn ruled(&self, request: &Request) -> Option<String> {
         let key = request.uri().path().strip_prefix("/api/v1/environments/")?;
-        (request.method() == axum::http::Method::PUT && self.registry.get(key).is_some()).then(|| key.to_owned())
+        (request.method() == axum::http::Method::PUT && self.registry.get(key).is_some())
+            .then(|| key.to_owned())
     }
 
     fn route(&self, key: &str) -> Result<Router, Box<Problem>> {
@@ -189,7 +191,8 @@ struct Named {
 
 /// The environment that a request names. A browser's event stream cannot send a header.
 fn named(request: &Request) -> Option<String> {
-    let header = request.headers().get(ENVIRONMENT_HEADER).map(|value| value.to_str().unwrap_or("").to_owned());
+    let header =
+        request.headers().get(ENVIRONMENT_HEADER).map(|value| value.to_str().unwrap_or("").to_owned());
     header.or_else(|| {
         let query = request.uri().query().filter(|_| {
             request.uri().path().ends_with("/stream") || serinus_gateway::is_notification(request.uri())
@@ -216,7 +219,8 @@ async fn store_of(config: &Config, key: &str) -> anyhow::Result<Arc<dyn Store>> 
         None => Ok(Arc::new(SqliteStore::open(&folder, SqliteOptions::default())?)),
         Some(url) => {
             // What a node keeps for itself stays on its own disk: the cache that it starts from without the database.
-            std::fs::create_dir_all(&folder).with_context(|| format!("data directory {}", folder.display()))?;
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("data directory {}", folder.display()))?;
             let environment = EnvironmentKey::new(key)?;
             Ok(Arc::new(PostgresStore::connect(url, &environment, PostgresOptions::default()).await?))
         }
@@ -230,8 +234,11 @@ async fn pseudonym_key(config: &Config, home: &dyn Store, now: Timestamp) -> any
     }
     let own = json!({ "key": Digest(config.pseudonym_key) });
     Desk::write(home, SEALED, PSEUDONYM, 0, &own, now).await?;
-    let paper = Desk::paper(home, SEALED, PSEUDONYM).await?.context("the database lost the key of unit pseudonyms")?;
-    let key: Digest = serde_json::from_value(paper.body["key"].clone()).context("reading the key of unit pseudonyms")?;
+    let paper = Desk::paper(home, SEALED, PSEUDONYM)
+        .await?
+        .context("the database lost the key of unit pseudonyms")?;
+    let key: Digest =
+        serde_json::from_value(paper.body["key"].clone()).context("reading the key of unit pseudonyms")?;
     Ok(key.0)
 }
 

@@ -153,16 +153,7 @@ mod tests {
 
     #[test]
     fn days_begin_at_midnight() {
-        for (text, seconds) in [("1970-01-01", 0), ("2000-02-29", 951_782_400), ("2026-11-24", 1_795_478_400)] {
-            assert_eq!(day(text), Ok(seconds * 1_000_000), "{text}");
-        }
-        assert!(day("2026-02-30").is_err() && day("yesterday").is_err());
-    }
-
-    #[test]
-    fn days_begin_at_midnight() {
-        for (text, seconds) in
-            [("1970-01-01", 0), ("2000-02-29", 951_782_400), ("2026-11-24", 1_795_478_400)]
+        for (text, seconds) in [("1970-01-01", 0), ("2000-02-29", 951_782_400), ("2026-11-24", 1_795_478_400)]
         {
             assert_eq!(day(text), Ok(seconds * 1_000_000), "{text}");
         }

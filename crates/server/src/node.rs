@@ -16,15 +16,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hmac::{Hmac, KeyInit, Mac};
-use serinus_control::{Authenticator, ControlState, EnvironmentReader, Environments, HOME, ReadSource, Scope};
+use serinus_control::{
+    Authenticator, ControlState, EnvironmentReader, Environments, HOME, ReadSource, Scope,
+};
 use serinus_domain::{
     id::{EnvironmentKey, ProviderKey},
     resolve::ListKey,
     units::Timestamp,
 };
-use serinus_gateway::{Gateway, GatewayConfig, GatewayLimits, Provider, evaluation_refused, is_notification, Pseudonyms};
+use serinus_gateway::{
+    Gateway, GatewayConfig, GatewayLimits, Provider, Pseudonyms, evaluation_refused, is_notification,
+};
 use serinus_llm::{Jitter, OpenAiCompatible, ProviderConfig, ScaledTimer, Timer};
-use serinus_loops::{Calendar, Controller, ControllerConfig, Judge, JudgeConfig, Notifier, NotifierConfig, PromptSources, SourceWatch};
+use serinus_loops::{
+    Calendar, Controller, ControllerConfig, Judge, JudgeConfig, Notifier, NotifierConfig, PromptSources,
+    SourceWatch,
+};
 use serinus_store::{Live, Node, PinLife, ReportBoard, Store};
 use sha2::Sha256;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -129,10 +136,7 @@ fn connect_timeout(timer: &Arc<dyn Timer>) -> Duration {
     Duration::try_from_secs_f64(CONNECT_TIMEOUT.as_secs_f64() / wall.max(1e-9)).unwrap_or(Duration::MAX)
 }
 
-fn gateway(
-    shared: &Shared,
-    parts: &Parts,
-) -> anyhow::Result<(Arc<Gateway>, serinus_gateway::GatewayTasks)> {
+fn gateway(shared: &Shared, parts: &Parts) -> anyhow::Result<(Arc<Gateway>, serinus_gateway::GatewayTasks)> {
     let config = &shared.config;
     let mut providers = HashMap::new();
     for setting in &config.providers {
@@ -168,11 +172,7 @@ fn start_loops(shared: &Shared, parts: &Parts) -> anyhow::Result<()> {
         timer: Arc::clone(timer),
     };
     tasks.spawn(controller.run(shutdown.clone()));
-    let calendar = Calendar {
-        log: Arc::clone(store) as _,
-        live: Arc::clone(live),
-        timer: Arc::clone(timer),
-    };
+    let calendar = Calendar { log: Arc::clone(store) as _, live: Arc::clone(live), timer: Arc::clone(timer) };
     tasks.spawn(calendar.run(shutdown.clone()));
     let mut judges = HashMap::new();
     for setting in &config.providers {
@@ -246,8 +246,8 @@ fn router(
         pseudonym: Arc::new(move |id| pseudonyms.of(id)),
         shutdown: shared.shutdown.clone(),
     };
-    let data_plane =
-        serinus_gateway::router(Arc::clone(gateway)).layer(from_fn_with_state((Arc::clone(&auth), Arc::clone(gateway)), guard));
+    let data_plane = serinus_gateway::router(Arc::clone(gateway))
+        .layer(from_fn_with_state((Arc::clone(&auth), Arc::clone(gateway)), guard));
     data_plane.merge(metrics(gateway, &auth)).merge(serinus_control::router(control))
 }
 

@@ -3,7 +3,15 @@
 import createClient from "openapi-fetch";
 import { environment, HOME } from "./environment";
 import type { News } from "./live";
-import type { EnvironmentRules, InteractionFilter, NewPerson, RevisionFilter, TokenBody } from "./model";
+import type {
+  Context,
+  EnvironmentRules,
+  FlagBody,
+  InteractionFilter,
+  NewPerson,
+  RevisionFilter,
+  TokenBody,
+} from "./model";
 import { done, unwrap } from "./problem";
 import type { Resource } from "./resource";
 import type { paths } from "./schema";
@@ -117,6 +125,16 @@ export const read = {
         }),
       never,
     ),
+  flags: () =>
+    resource("flags", () => client.GET("/api/v1/flags", { params: { query: { archived: true } } }), byTick),
+  flag: (key: string) =>
+    resource(
+      `flags/${key}`,
+      () => client.GET("/api/v1/flags/{key}", { params: { path: { key } } }),
+      byRevision,
+    ),
+  segments: () => resource("segments", () => client.GET("/api/v1/segments"), byRevision),
+  schedules: () => resource("schedules", () => client.GET("/api/v1/schedules"), byRevision),
   sources: () => resource("artifacts/sources", () => client.GET("/api/v1/artifacts/sources"), byTick),
   revision: (number: number) =>
     resource(
@@ -192,6 +210,12 @@ export const post = {
     unwrap(await client.PUT("/api/v1/environments/{key}", { params: { path: { key } }, body })),
   copy: async (from: string, to: string, subjects: string[], dry_run: boolean) =>
     unwrap(await client.POST("/api/v1/environments/copy", { body: { from, to, subjects, dry_run } })),
+  flag: async (key: string, body: FlagBody) =>
+    unwrap(await client.PUT("/api/v1/flags/{key}", { params: { path: { key } }, body })),
+  explain: async (kind: "flags" | "features", key: string, context: Context) =>
+    unwrap(
+      await client.POST(`/api/v1/${kind}/{key}/explain`, { params: { path: { key } }, body: { context } }),
+    ),
   archive: async (kind: string, name: string, version: number, archived: boolean) =>
     unwrap(
       await client.POST("/api/v1/artifacts/{kind}/{name}/{version}/archive", {

@@ -44,6 +44,9 @@ function toProblem(error: unknown, status: number): Partial<Problem> {
   return { status, detail: `the server answered ${status} without saying why; its log has more` };
 }
 
+/** A text that never reached the server, because it cannot be read. */
+export class UnreadableText extends Error {}
+
 /** Any failure as one sentence; a failed fetch says only "Failed to fetch", which helps nobody. */
 export function failureText(failure: unknown): string {
   if (failure instanceof ApiProblem) {
@@ -51,5 +54,6 @@ export function failureText(failure: unknown): string {
     const won = winner ? ` (revision ${winner.number} by ${winner.actor} was first: ${winner.message})` : "";
     return `${failure.message}${won}`;
   }
+  if (failure instanceof UnreadableText) return `this text cannot be read: ${failure.message}`;
   return "the server does not answer; check that it runs, this page tries again by itself";
 }

@@ -385,6 +385,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/features/{key}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Explains what a caller gets of a feature, by the pin of their session where it has one. */
+        post: operations["features_feature"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/features/{key}/history": {
         parameters: {
             query?: never;
@@ -443,7 +460,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists every flag. */
+        /** Lists flags with where each is in its life. */
         get: operations["flags_list"];
         put?: never;
         post?: never;
@@ -465,6 +482,24 @@ export interface paths {
         /** Creates or changes a flag. The same declaration again changes nothing. */
         put: operations["flags_put"];
         post?: never;
+        /** Deletes a flag: whoever asks for it then gets their default. Refused while another document needs it. */
+        delete: operations["flags_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flags/{key}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Explains what a caller gets of a flag. */
+        post: operations["flags_flag"];
         delete?: never;
         options?: never;
         head?: never;
@@ -502,6 +537,57 @@ export interface paths {
         put?: never;
         /** Takes a client's word. It is kept in memory and seen in `/clients`. */
         post: operations["clients_ack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every exclusion group with who has which part of it. */
+        get: operations["groups_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Creates or changes an exclusion group. The same declaration again changes nothing. */
+        put: operations["groups_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/import/flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Imports flags and segments. Up to 512 documents are one revision; more become several, one after the other. */
+        post: operations["import_flags"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1006,6 +1092,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every scheduled change, those that were made or failed as well. */
+        get: operations["schedules_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a scheduled change. */
+        get: operations["schedules_get"];
+        /** Declares a change that is to be made later. In a protected environment it is the declaration that is approved. */
+        put: operations["schedules_put"];
+        post?: never;
+        /** Takes a change off the calendar. Never waits for approval: nothing changes by it. */
+        delete: operations["schedules_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scores": {
         parameters: {
             query?: never;
@@ -1018,6 +1140,42 @@ export interface paths {
         /** Takes measurements by the application. */
         post: operations["interactions_scores"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every segment. */
+        get: operations["segments_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/segments/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a segment. */
+        get: operations["segments_get"];
+        /** Creates or changes a segment. The same declaration again changes nothing. */
+        put: operations["segments_put"];
+        post?: never;
+        /** Deletes a segment. Refused while another document refers to it. */
+        delete: operations["segments_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1356,6 +1514,18 @@ export interface components {
             /** @description In the order of their kinds and names. */
             artifacts: components["schemas"]["SeriesSummary"][];
         };
+        /** @description A version on another prompt platform that a content was copied from. */
+        ArtifactSource: {
+            /** @description The prompt's name there. */
+            name: string;
+            /** @description `langfuse` or `promptlayer`. */
+            platform: string;
+            /**
+             * Format: int32
+             * @description Its version there.
+             */
+            version: number;
+        };
         /** @description A version with its content. */
         ArtifactView: components["schemas"]["VersionView"] & {
             /** @description Its content, in the shape of its kind; null where it was redacted. */
@@ -1604,6 +1774,11 @@ export interface components {
             /** @description Who. */
             who: string;
         };
+        /**
+         * @description How two versions compare.
+         * @enum {string}
+         */
+        Comparison: "equal" | "less" | "at_most" | "greater" | "at_least" | "compatible" | "same_minor";
         /** @description A condition over the attributes of a context. A missing attribute meets no comparison. */
         Condition: "always" | {
             /** @description The attribute is this text, number or truth value. */
@@ -1781,6 +1956,17 @@ export interface components {
              */
             revision: number;
         };
+        /** @description Who is asking. */
+        Context: {
+            /** @description What rules look at. */
+            attributes?: {
+                [key: string]: Record<string, never>;
+            };
+            /** @description The session or task. */
+            session?: string | null;
+            /** @description The user. */
+            user?: string | null;
+        };
         /** @description Where a copy is from. */
         CopiedFrom: {
             /** @description That revision's digest. */
@@ -1850,6 +2036,31 @@ export interface components {
             rollout: string;
             /** @description Where the rollout was. */
             state_before: Record<string, never>;
+        };
+        /** @description What the caller gets. */
+        DecisionView: {
+            /** @description Of a feature: the fingerprint of what is served. */
+            bundle?: string | null;
+            /**
+             * Format: int32
+             * @description Of a feature: the probability of the candidate arm there.
+             */
+            pi_ppm?: number | null;
+            /** @description Why, in a word. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description The revision that the answer is by.
+             */
+            revision: number;
+            /** @description Of a feature: the rollout that the unit is in. */
+            rollout?: string | null;
+            /** @description Of a flag: the rule that decided. */
+            rule?: string | null;
+            /** @description Of a flag: its value. */
+            value?: Record<string, never> | null;
+            /** @description The variant; none where the caller's own default stands. */
+            variant?: string | null;
         };
         /**
          * @description How contents are compared.
@@ -2021,6 +2232,28 @@ export interface components {
             /** @description How much was looked at. */
             watermark: components["schemas"]["Watermark"];
         };
+        /** @description A part of an exclusion group. */
+        Exclusive: {
+            /** @description The group. */
+            group: string;
+            /**
+             * Format: int32
+             * @description How much of it.
+             */
+            share_ppm: number;
+        };
+        /** @description Whose answer is to be explained. */
+        ExplainBody: {
+            /** @description Who is asking. */
+            context: components["schemas"]["Context"];
+        };
+        /** @description An answer and how it came about. */
+        Explanation: {
+            /** @description What the caller gets. */
+            decision: components["schemas"]["DecisionView"];
+            /** @description In the order in which they were taken. */
+            steps: components["schemas"]["StepView"][];
+        };
         /** @description Who has met the candidate. */
         Exposure: {
             /**
@@ -2079,10 +2312,18 @@ export interface components {
             };
             /** @description What it is for. */
             description?: string;
+            /** @description Variants for named units; they decide before prerequisites and rules, and weigh nothing in a rollout. */
+            forced?: components["schemas"]["Forced"][];
             judge?: components["schemas"]["Judge"] | null;
             off?: components["schemas"]["OffAnswer"] | null;
+            /** @description Who is asked about it. */
+            owner?: string;
+            /** @description Plain flags that must come out in a certain way; else control. */
+            prerequisites?: components["schemas"]["Prerequisite"][];
             /** @description Who is served which of them. */
             rules?: components["schemas"]["FeatureRule"][];
+            /** @description Words to find it by. */
+            tags?: string[];
             /** @description Named replacements of some of control's layers. */
             variants?: {
                 [key: string]: {
@@ -2148,16 +2389,37 @@ export interface components {
         };
         /** @description A flag as it is declared. */
         FlagBody: {
+            /** @description Whether it was put away: it still answers, and no list shows it unasked. */
+            archived?: boolean;
+            /** @description Whether those whom no rule fits get the caller's own default in place of `default`. */
+            code_default?: boolean;
             /** @description What those get whom no rule fits. */
             default: string;
             /** @description What it is for. */
             description?: string;
             /** @description Whether it answers the caller's default. */
             disabled?: boolean;
+            /** @description Variants for named units; they decide before prerequisites and rules. */
+            forced?: components["schemas"]["Forced"][];
             /** @description The type of all its values. */
             kind: components["schemas"]["FlagKind"];
+            /** @description Facts that go out with every answer. */
+            metadata?: {
+                [key: string]: Record<string, never>;
+            };
+            /** @description Who is asked about it. */
+            owner?: string;
+            /** @description Whether it is meant to stay; one that is not becomes a candidate for removal when it has settled. */
+            permanent?: boolean;
+            /** @description Other flags that must come out in a certain way before rules are asked. */
+            prerequisites?: components["schemas"]["Prerequisite"][];
             /** @description Its rules in order. */
             rules?: components["schemas"]["FlagRule"][];
+            /** @description What every variant of an object flag must meet: a JSON Schema. */
+            schema?: Record<string, never> | null;
+            /** @description Words to find it by. */
+            tags?: string[];
+            targeting?: components["schemas"]["Targeting"] | null;
             /** @description Its values by name. */
             variants: {
                 [key: string]: Record<string, never>;
@@ -2175,6 +2437,12 @@ export interface components {
         };
         /** @description A rule: the first whose condition is met decides. */
         FlagRule: {
+            /** @description Of a split: the attribute whose value is bucketed; the targeting key where not given. */
+            bucket_by?: string | null;
+            /** @description Its name in answers and explanations; its place in the list where it has none. */
+            id?: string | null;
+            /** @description Of a split: a salt of its own, independent of the flag's. */
+            salt?: string | null;
             /** @description What they get. */
             serve: components["schemas"]["Serve"];
             when?: components["schemas"]["Condition"] | null;
@@ -2183,13 +2451,31 @@ export interface components {
         FlagView: components["schemas"]["FlagBody"] & {
             /** @description Why it does not compile; it then answers the caller's default. */
             broken?: string | null;
+            /**
+             * Format: int64
+             * @description When that was.
+             */
+            changed_at: number;
             /** @description Its key. */
             key: string;
+            /** @description Where it is in its life. */
+            lifecycle: components["schemas"]["LifecycleView"];
             /**
              * Format: int64
              * @description The revision that put it as it is.
              */
             revision: number;
+        };
+        /** @description Named units and what they get. */
+        Forced: {
+            /** @description How many units stand in it; only answers say so. */
+            count?: number | null;
+            /** @description In place of ids: the list that stands already, as an answer named it. */
+            list?: string | null;
+            /** @description Ids of users or sessions. They are kept as keyed hashes and never shown again. */
+            units?: string[] | null;
+            /** @description What they get. */
+            variant: string;
         };
         /** @description The gate of the present stage. */
         Gate: {
@@ -2197,6 +2483,30 @@ export interface components {
             missing: string[];
             /** @description Its verdict. */
             verdict: components["schemas"]["Verdict"];
+        };
+        /** @description A group as it is declared. */
+        GroupBody: {
+            /** @description What it is for. */
+            description?: string;
+        };
+        /** @description Every group. */
+        GroupList: {
+            /** @description In the order of their keys. */
+            groups: components["schemas"]["GroupView"][];
+        };
+        /** @description A group as it stands. */
+        GroupView: {
+            /** @description What it is for. */
+            description: string;
+            /**
+             * Format: int32
+             * @description What nobody has.
+             */
+            free_ppm: number;
+            /** @description Who has which part of it. */
+            held: components["schemas"]["Held"][];
+            /** @description Its key. */
+            key: string;
         };
         /** @description A guardrail. Has either `worse_by` or `worse_than_ppm`. */
         Guardrail: {
@@ -2320,6 +2630,21 @@ export interface components {
              */
             e: number;
         };
+        /** @description A live rollout's part of a group. */
+        Held: {
+            /**
+             * Format: int32
+             * @description The first bucket.
+             */
+            from_ppm: number;
+            /** @description The rollout. */
+            rollout: string;
+            /**
+             * Format: int32
+             * @description The bucket after the last.
+             */
+            to_ppm: number;
+        };
         /** @description A hold. */
         Hold: {
             /** @description In words. */
@@ -2337,35 +2662,26 @@ export interface components {
          * @enum {string}
          */
         HoldReason: "operator" | "evidence" | "guardrail" | "sample_ratio" | "common_cause" | "deadline" | "measurement";
-        /** @description What to import. */
+        /** @description An export of another platform. */
         ImportBody: {
-            /** @description The series here; of the same name where not said. */
-            as?: string | null;
-            /**
-             * @description What it becomes here: `system_prompt` or `prompt_template`.
-             * @example system_prompt
-             */
-            kind: string;
-            /** @description Or the label that points to one; `production` where neither is said. */
-            label?: string | null;
-            /** @description Labels that move to the version with the same revision. */
-            labels?: string[];
-            /** @description Why. */
-            message?: string;
-            /** @description The prompt's name there. */
-            name: string;
-            /** @description Whether the content may hold what looks like personal data. */
-            personal_data?: components["schemas"]["PersonalData"];
-            /**
-             * @description `langfuse` or `promptlayer`.
-             * @example langfuse
-             */
-            platform: string;
-            /**
-             * Format: int32
-             * @description Its version there.
-             */
-            version?: number | null;
+            /** @description The document as it was exported. */
+            document: Record<string, never>;
+            /** @description Whether to say only what would come of it. */
+            dry_run?: boolean;
+            /** @description `flagd`, `unleash`, `launchdarkly`, `growthbook` or `flagsmith`. */
+            format: string;
+        };
+        /** @description What an import comes to. */
+        ImportView: {
+            activation?: components["schemas"]["Activation"] | null;
+            /** @description Flags that are there now. */
+            flags: string[];
+            /** @description What is different from where they come from. */
+            not_carried: components["schemas"]["NotCarriedView"][];
+            /** @description The revisions that it made; none where nothing changed or it was a dry run. */
+            revisions: number[];
+            /** @description Segments that are there now. */
+            segments: string[];
         };
         /** @description What an import came to. */
         Imported: components["schemas"]["Published"] & {
@@ -2535,6 +2851,23 @@ export interface components {
             /** @description Why. */
             reason: string;
         };
+        /** @description Where a flag is in its life. */
+        LifecycleView: {
+            /**
+             * Format: int64
+             * @description How often it was evaluated, as far as nodes have counted.
+             */
+            evaluations: number;
+            /**
+             * Format: int64
+             * @description When last.
+             */
+            last_evaluated_at?: number | null;
+            /** @description `new`, `active`, `settled` (everybody has had one variant for thirty days) or `unused` (nobody asked for thirty days). */
+            state: string;
+            /** @description The documents that refer to it. */
+            used_by: string[];
+        };
         /** @description A line. */
         LineChange: {
             /** @description As it is. */
@@ -2666,6 +2999,15 @@ export interface components {
              * @description When it last said so; one that has been silent for long is gone, not lagging.
              */
             seen_at: number;
+        };
+        /** @description What could not be carried over as it was. */
+        NotCarriedView: {
+            /** @description Of what: `flag search`. */
+            subject: string;
+            /** @description Which part. */
+            what: string;
+            /** @description Why, and what stands in its place. */
+            why: string;
         };
         /** @description What a killed feature answers. */
         OffAnswer: {
@@ -2856,6 +3198,11 @@ export interface components {
             /** @description In the order of their handles. */
             people: components["schemas"]["PersonView"][];
         };
+        /**
+         * @description What a person may do in an environment.
+         * @enum {string}
+         */
+        PersonRole: "viewer" | "editor" | "operator" | "approver" | "admin";
         /** @description A person. */
         PersonView: {
             /**
@@ -2919,6 +3266,41 @@ export interface components {
             /** @description Documents that are there and not described: they stay as they are. */
             unmanaged: string[];
         };
+        /** @description What is to be done. */
+        Planned: {
+            /** @description As it is to read. */
+            definition: components["schemas"]["FlagBody"];
+            /** @enum {string} */
+            do: "put_flag";
+            /** @description The flag. */
+            flag: string;
+        } | {
+            /** @description Whether it is to be disabled. */
+            disabled: boolean;
+            /** @enum {string} */
+            do: "set_flag";
+            /** @description The flag. */
+            flag: string;
+        } | {
+            /** @description As it is to read. */
+            definition: components["schemas"]["FeatureBody"];
+            /** @enum {string} */
+            do: "put_feature";
+            /** @description The feature. */
+            feature: string;
+        } | {
+            /** @description As it is to read. */
+            definition: components["schemas"]["SegmentBody"];
+            /** @enum {string} */
+            do: "put_segment";
+            /** @description The segment. */
+            segment: string;
+        } | {
+            /** @enum {string} */
+            do: "resume";
+            /** @description The rollout. */
+            rollout: string;
+        };
         /** @description One moment of a metric's interval. */
         Point: {
             /**
@@ -2951,6 +3333,15 @@ export interface components {
              * @description Upper end of its confidence sequence.
              */
             upper: number;
+        };
+        /** @description Another flag that must come out in a certain way. */
+        Prerequisite: {
+            /** @description The other flag. */
+            flag: string;
+            /** @description What is served where it comes out otherwise; the default (of a feature, control) where not given. */
+            otherwise?: string | null;
+            /** @description The variants of it that will do. */
+            variants: string[];
         };
         /** @description A refusal, in the form of RFC 9457. */
         Problem: {
@@ -3341,6 +3732,20 @@ export interface components {
             parent: string;
             provenance?: components["schemas"]["Provenance"] | null;
         };
+        /** @description Who approved a change. */
+        RevisionApproval: {
+            /** @description Who approved it. */
+            approvers: string[];
+            /** @description Who proposed it. */
+            author: string;
+            /** @description The digest of what they approved. */
+            digest: string;
+            /**
+             * Format: int64
+             * @description The proposal.
+             */
+            proposal: number;
+        };
         /** @description A revision on the stream; its number is the event's id. */
         RevisionEvent: {
             /** @description Who. */
@@ -3398,7 +3803,10 @@ export interface components {
             parent: string;
             verdict?: components["schemas"]["Verdict"] | null;
         };
-        /** @enum {string} */
+        /**
+         * @description What an interaction was for.
+         * @enum {string}
+         */
         Role: "served" | "shadow" | "shadow_repeat";
         /** @description What is to be taken back. */
         RollbackBody: {
@@ -3501,6 +3909,7 @@ export interface components {
             channels?: string[];
             /** @description Whether to answer what would be started, and start nothing. */
             dry_run?: boolean;
+            exclusive?: components["schemas"]["Exclusive"] | null;
             /**
              * Format: int64
              * @description How long a first interaction may take.
@@ -3585,6 +3994,7 @@ export interface components {
              * @description How long a session is watched.
              */
             session_window_ms: number;
+            slot?: components["schemas"]["Slot"] | null;
             /** @description Its stages in order. */
             stages: components["schemas"]["Stage"][];
         };
@@ -3669,6 +4079,50 @@ export interface components {
              */
             started_at?: number | null;
         };
+        /** @description A change that is to be made later. */
+        ScheduleBody: {
+            /**
+             * Format: int64
+             * @description When, in microseconds since the epoch.
+             */
+            at: number;
+            /** @description Why. */
+            message?: string;
+            /** @description What. */
+            planned: components["schemas"]["Planned"];
+        };
+        /** @description Every scheduled change. */
+        ScheduleList: {
+            /** @description In the order of their keys. */
+            schedules: components["schemas"]["ScheduleView"][];
+        };
+        /** @description A scheduled change as it stands. */
+        ScheduleView: {
+            /**
+             * Format: int64
+             * @description When it is due.
+             */
+            at: number;
+            /** @description Who declared it. */
+            author: string;
+            /**
+             * Format: int64
+             * @description The head that it was declared against.
+             */
+            base: number;
+            /** @description Why it failed, and the way out. */
+            failure?: string | null;
+            /** @description Its key. */
+            key: string;
+            /** @description Why. */
+            message: string;
+            /** @description What. */
+            planned: components["schemas"]["Planned"];
+            /** @description `waiting`, `done` or `failed`. */
+            state: string;
+            /** @description The same in words. */
+            summary: string;
+        };
         /**
          * @description What a token may do.
          * @enum {string}
@@ -3722,6 +4176,45 @@ export interface components {
             /** @description Ids of interactions that are not known; their scores were not taken. */
             unknown: string[];
         };
+        /** @description A segment as it is declared. */
+        SegmentBody: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description Ids of units that do not belong to it whatever else is said. */
+            excluded?: string[] | null;
+            /** @description In place of ids: the list that stands already. */
+            excluded_list?: string | null;
+            /** @description Ids of units that belong to it whatever is known of them. Kept as keyed hashes. */
+            included?: string[] | null;
+            /** @description In place of ids: the list that stands already. */
+            included_list?: string | null;
+            when?: components["schemas"]["Condition"] | null;
+        };
+        /** @description Every segment. */
+        SegmentList: {
+            /** @description In the order of their keys. */
+            segments: components["schemas"]["SegmentView"][];
+        };
+        /** @description A segment by its key. */
+        SegmentName: string;
+        /** @description A segment as it stands. */
+        SegmentView: components["schemas"]["SegmentBody"] & {
+            /** @description Why it is nobody at the moment. */
+            broken?: string | null;
+            /** @description How many are excluded. */
+            excluded_count: number;
+            /** @description How many units are included by list. */
+            included_count: number;
+            /** @description Its key. */
+            key: string;
+            /**
+             * Format: int64
+             * @description The revision that put it as it is.
+             */
+            revision: number;
+            /** @description The documents that refer to it. */
+            used_by: string[];
+        };
         /** @description A metric's interval over time. */
         Series: {
             /** @description Where, if in one category. */
@@ -3767,7 +4260,7 @@ export interface components {
             /** @description One variant. */
             variant: components["schemas"]["VariantName"];
         } | {
-            /** @description A split over the targeting key. */
+            /** @description A split over the targeting key, or over `bucket_by`. */
             split: components["schemas"]["SplitPart"][];
         };
         /** @description Who asks. */
@@ -3811,6 +4304,21 @@ export interface components {
         SignInBody: {
             /** @description A token. */
             key: string;
+        };
+        /** @description A rollout's part of an exclusion group, by buckets. */
+        Slot: {
+            /**
+             * Format: int32
+             * @description The first bucket.
+             */
+            from_ppm: number;
+            /** @description The group. */
+            group: string;
+            /**
+             * Format: int32
+             * @description The bucket after the last.
+             */
+            to_ppm: number;
         };
         /** @description Who measured. */
         Source: {
@@ -3996,6 +4504,17 @@ export interface components {
          * @enum {string}
          */
         StepVerb: "publish" | "create" | "change" | "retire" | "keep";
+        /** @description A step. */
+        StepView: {
+            /** @description What that rests on. */
+            detail: string;
+            /** @description What it came to. */
+            outcome: string;
+            /** @description What was looked at: `forced`, `prerequisite`, `rule`, `condition`, `split`, `segment`, `pin`, `rollout`, `answer`. */
+            step: string;
+            /** @description Which. */
+            subject: string;
+        };
         /** @description What a command on a document came to. */
         Stored: {
             activation?: components["schemas"]["Activation"] | null;
@@ -4008,6 +4527,13 @@ export interface components {
              * @description The revision that put it so; an earlier one where nothing had to change.
              */
             revision: number;
+        };
+        /** @description Targeting by flagd's JSONLogic in place of rules. */
+        Targeting: {
+            /** @description The flag's key as the expression knows it, where ours differs. */
+            flag_key?: string | null;
+            /** @description The expression, `$ref`s resolved. */
+            logic: Record<string, never>;
         };
         /**
          * @description A user's thumb.
@@ -4237,25 +4763,6 @@ export interface components {
              */
             relative_ppm?: number;
         };
-        /** @enum {string} */
-        Comparison: "equal" | "less" | "at_most" | "greater" | "at_least" | "compatible" | "same_minor";
-        SegmentName: string;
-        RevisionApproval: {
-            proposal: number;
-            author: string;
-            approvers: string[];
-            digest: string;
-        };
-        /**
-         * @description What a person may do in an environment.
-         * @enum {string}
-         */
-        PersonRole: "viewer" | "editor" | "operator" | "approver" | "admin";
-        ArtifactSource: {
-            platform: string;
-            name: string;
-            version: number;
-        };
     };
     responses: never;
     parameters: never;
@@ -4299,11 +4806,11 @@ export interface operations {
     };
     artifacts_list: {
         parameters: {
-            query: {
+            query?: {
                 /** @description Of one kind. */
-                kind?: string | null;
+                kind?: string;
                 /** @description Those too of which every version is put away. */
-                archived: boolean;
+                archived?: boolean;
             };
             header?: never;
             path?: never;
@@ -4611,7 +5118,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Counts and prices for this model, as in `model/gpt-4o@1`; for that of a feature that uses the version where not said. */
-                model?: string | null;
+                model?: string;
             };
             header?: never;
             path: {
@@ -5131,6 +5638,40 @@ export interface operations {
             };
         };
     };
+    features_feature: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExplainBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     features_history: {
         parameters: {
             query?: never;
@@ -5229,7 +5770,12 @@ export interface operations {
     };
     flags_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Those that were put away as well. */
+                archived?: boolean;
+                /** @description Only candidates for removal. */
+                stale?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5319,6 +5865,70 @@ export interface operations {
             };
         };
     };
+    flags_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stored"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    flags_flag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExplainBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     clients_follow: {
         parameters: {
             query?: {
@@ -5377,6 +5987,100 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    groups_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupList"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    groups_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stored"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_flags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportView"];
+                };
             };
             /** @description a refusal */
             default: {
@@ -6487,6 +7191,128 @@ export interface operations {
             };
         };
     };
+    schedules_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    schedules_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    schedules_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stored"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    schedules_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stored"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     interactions_scores: {
         parameters: {
             query?: never;
@@ -6506,6 +7332,128 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ScoresTaken"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    segments_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentList"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    segments_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentView"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    segments_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SegmentBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stored"];
+                };
+            };
+            /** @description a refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    segments_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stored"];
                 };
             };
             /** @description a refusal */

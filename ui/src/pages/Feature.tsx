@@ -1,10 +1,11 @@
 // The page of one feature: what is served now, since when, and the way back if something is on its way. Refuses to edit it.
 
 import { Link } from "wouter";
-import { read } from "../api/client";
+import { post, read } from "../api/client";
 import type { FeatureView } from "../api/model";
 import { useResource } from "../api/resource";
 import { FeatureRollback } from "../parts/Actions";
+import { Explain } from "../parts/Explain";
 import { Fuse } from "../parts/Fuse";
 import { Moment } from "../parts/Moment";
 import { StageBar } from "../parts/StageBar";
@@ -47,6 +48,10 @@ export function Feature({ feature }: { feature: string }) {
             </section>
           </div>
           <Rollouts feature={view.key} />
+          <section className="panel" aria-labelledby="why">
+            <h2 id="why">Why did this user get this?</h2>
+            <Explain explain={(context) => post.explain("features", view.key, context)} />
+          </section>
           <History feature={view.key} />
         </>
       )}

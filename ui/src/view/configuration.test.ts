@@ -1,7 +1,8 @@
 // Cases of proposals, path differences and what a flag serves, as text. Refuses to draw.
 
 import { describe, expect, it } from "vitest";
-import type { ProposalView } from "../api/model";
+import type { Condition, FlagView, ProposalView } from "../api/model";
+import { attributes, conditionText, flagSentence, flagsInOrder } from "./flag";
 import { differences, valueText } from "./paths";
 import { inOrder, names, proposalSentence } from "./proposal";
 
@@ -42,4 +43,72 @@ describe("differences", () => {
   );
 
   it("shortens what is long", () => expect(valueText("x".repeat(500))).toHaveLength(161));
+});
+
+describe("flags", () => {
+  const plan: Condition = { in: { attribute: "plan", values: ["pro", "team"] } };
+  const flag = (over: Partial<FlagView>) =>
+    ({
+      key: "a",
+      variants: { on: true, off: false },
+      default: "off",
+      rules: [],
+      lifecycle: { state: "active" },
+      ...over,
+    }) as FlagView;
+
+  it.each<[string, string]>([
+    [conditionText(null), "everybody"],
+    [conditionText({ or: [] }), "nobody"],
+    [conditionText(plan), "plan is pro or team"],
+    [
+      conditionText({ and: [plan, { or: [{ present: { attribute: "beta" } }, { segment: "staff" }] }] }),
+      "plan is pro or team and (beta is given or in segment staff)",
+    ],
+    [
+      conditionText({ not: { semver: { attribute: "app", op: "at_least", version: "2.3.0" } } }),
+      "not (app is at least version 2.3.0)",
+    ],
+    [flagSentence(flag({})), "Everybody gets off (false)."],
+    [flagSentence(flag({ disabled: true })), "It is off: callers get their own default."],
+    [
+      flagSentence(
+        flag({
+          rules: [
+            {
+              serve: {
+                split: [
+                  { variant: "on", share_ppm: 50_000 },
+                  { variant: "off", share_ppm: 950_000 },
+                ],
+              },
+            },
+          ],
+        }),
+      ),
+      "Everybody: on 5%, off 95%.",
+    ],
+    [
+      flagSentence(flag({ rules: [{ when: plan, serve: { variant: "on" } }] })),
+      "1 rule; everybody else gets off (false).",
+    ],
+  ])("%s", (have, want) => expect(have).toBe(want));
+
+  it("shows what needs somebody first", () => {
+    const list = [
+      flag({ key: "a" }),
+      flag({ key: "b", lifecycle: { state: "settled", evaluations: 1, used_by: [] } }),
+      flag({ key: "c", broken: "no" }),
+      flag({ key: "d", archived: true }),
+    ];
+    expect(flagsInOrder(list, "").map(({ key }) => key)).toEqual(["c", "b", "a"]);
+    expect(flagsInOrder(list, "d").map(({ key }) => key)).toEqual(["d"]);
+  });
+
+  it("reads attributes", () =>
+    expect(attributes("plan = pro\nseats=12\nbeta=true\nnonsense")).toEqual({
+      plan: "pro",
+      seats: 12,
+      beta: true,
+    }));
 });

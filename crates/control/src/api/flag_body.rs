@@ -191,7 +191,10 @@ impl FlagBody {
             forced: lists.forced(&format!("flag \"{key}\""), &self.forced)?,
             prerequisites: self.prerequisites.iter().map(Into::into).collect(),
             schema: self.schema.clone(),
-            targeting: self.targeting.clone().map(|body| Targeting { logic: body.logic, flag_key: body.flag_key }),
+            targeting: self
+                .targeting
+                .clone()
+                .map(|body| Targeting { logic: body.logic, flag_key: body.flag_key }),
             code_default: self.code_default,
             metadata: self.metadata.clone(),
             owner: self.owner.clone(),

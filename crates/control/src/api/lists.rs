@@ -106,7 +106,10 @@ impl<'a> Lists<'a> {
             (Some(units), None) => {
                 let distinct: BTreeSet<&str> = units.iter().map(String::as_str).collect();
                 if distinct.len() > LIST_UNITS_MAX {
-                    let text = format!("{} units: list at most {LIST_UNITS_MAX}, or target an attribute", distinct.len());
+                    let text = format!(
+                        "{} units: list at most {LIST_UNITS_MAX}, or target an attribute",
+                        distinct.len()
+                    );
                     return Err(refused(text));
                 }
                 if distinct.iter().any(|unit| unit.is_empty() || unit.len() > UNIT_BYTES_MAX) {

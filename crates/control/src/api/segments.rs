@@ -57,7 +57,8 @@ pub struct SegmentBody {
 impl SegmentBody {
     /// The document; ids in it become lists.
     pub(crate) fn to_doc(&self, key: &SegmentKey, lists: &mut Lists<'_>) -> Result<SegmentDoc, Rejection> {
-        let (included, excluded) = (format!("segment \"{key}\": included"), format!("segment \"{key}\": excluded"));
+        let (included, excluded) =
+            (format!("segment \"{key}\": included"), format!("segment \"{key}\": excluded"));
         Ok(SegmentDoc {
             key: key.clone(),
             description: self.description.clone(),
@@ -106,16 +107,21 @@ impl SegmentView {
     fn new(doc: &SegmentDoc, active: &Active) -> Self {
         let at = DocKey::segment(&doc.key);
         let contents: &Contents = &active.contents;
-        let count = |list: &Option<Digest>| list.as_ref().and_then(|list| length(contents, list)).unwrap_or(0);
+        let count =
+            |list: &Option<Digest>| list.as_ref().and_then(|list| length(contents, list)).unwrap_or(0);
         let diagnostics = active.compiled.diagnostics.iter();
-        let broken = diagnostics.filter(|one| one.subject == at.as_str()).map(|one| one.reason.clone()).next();
+        let broken =
+            diagnostics.filter(|one| one.subject == at.as_str()).map(|one| one.reason.clone()).next();
         let stored = active.snapshot.get(&at);
         Self {
             key: doc.key.clone(),
             declared: SegmentBody::shown(doc),
             included_count: count(&doc.included),
             excluded_count: count(&doc.excluded),
-            used_by: lint::users_of_segment(&active.snapshot, &doc.key).iter().map(ToString::to_string).collect(),
+            used_by: lint::users_of_segment(&active.snapshot, &doc.key)
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             broken,
             revision: stored.map_or(active.snapshot.revision, |stored| stored.revision),
         }

@@ -99,12 +99,21 @@ async fn a_node_that_fell_silent_is_gone_and_not_lagging() {
     let now = world.clock.load(Ordering::SeqCst);
     for (node, silent_s) in [("gone", 31), ("slow", 29)] {
         let seen_at = Timestamp(now - silent_s * 1_000_000);
-        let report =
-            NodeReport { node: node.into(), revision: RevisionNumber(1), activated_at: seen_at, refusal: None, seen_at };
+        let report = NodeReport {
+            node: node.into(),
+            revision: RevisionNumber(1),
+            activated_at: seen_at,
+            refusal: None,
+            seen_at,
+        };
         world.store.report(report).await.unwrap();
     }
     let done = world.post("/rollback", json!({ "subject": "support" })).await.expect(200);
-    assert_eq!((&done["activation"]["nodes"], &done["activation"]["laggards"]), (&json!(2), &json!(["slow"])), "{done}");
+    assert_eq!(
+        (&done["activation"]["nodes"], &done["activation"]["laggards"]),
+        (&json!(2), &json!(["slow"])),
+        "{done}"
+    );
 }
 
 #[tokio::test]

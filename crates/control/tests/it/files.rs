@@ -22,13 +22,17 @@ fn described() -> Value {
 async fn described_applied_and_described_again() {
     let world = World::open().await;
     let plan = world.post("/plan", json!({ "desired": described() })).await.expect(200);
-    let subjects: Vec<_> = plan["steps"].as_array().unwrap().iter().map(|step| step["subject"].as_str().unwrap()).collect();
+    let subjects: Vec<_> =
+        plan["steps"].as_array().unwrap().iter().map(|step| step["subject"].as_str().unwrap()).collect();
     assert_eq!(subjects, ["model/small@1", "system_prompt/support@1", "flag/dark-mode", "feature/support"]);
     let body = json!({ "desired": described(), "digest": plan["digest"], "message": "from files", "commit": "abc123" });
     let done = world.post("/apply", body.clone()).await.expect(200);
     assert_eq!(done["revision"], 1, "{done}");
     let last = &world.get("/revisions").await["revisions"][0];
-    assert_eq!((&last["via"], &last["commit"], &last["message"]), (&json!("files"), &json!("abc123"), &json!("from files")));
+    assert_eq!(
+        (&last["via"], &last["commit"], &last["message"]),
+        (&json!("files"), &json!("abc123"), &json!("from files"))
+    );
     let again = world.post("/apply", json!({ "desired": described() })).await.expect(200);
     assert_eq!((&again["revision"], &again["kept"]), (&Value::Null, &json!(4)));
     let exported = world.get("/export").await;
@@ -63,7 +67,10 @@ async fn a_plan_shows_texts_and_what_was_changed_past_the_files() {
 async fn who_may_write_may_not_unprotect() {
     let world = World::guarded().await;
     let rules = json!({ "desired": { "environment": { "description": "ours" } } });
-    world.ask(Who::Publisher, Method::POST, "/api/v1/apply", &rules).await.refused(403, "environment.needs_admin");
+    world
+        .ask(Who::Publisher, Method::POST, "/api/v1/apply", &rules)
+        .await
+        .refused(403, "environment.needs_admin");
     world.ask(Who::Viewer, Method::POST, "/api/v1/apply", &rules).await.refused(403, "auth.scope");
     world.ask(Who::Admin, Method::POST, "/api/v1/apply", &rules).await.expect(200);
     let exported = world.ask(Who::Viewer, Method::GET, "/api/v1/export", &Value::Null).await.expect(200);
@@ -75,7 +82,11 @@ async fn the_log_is_filtered_exported_and_verified() {
     let world = World::open().await.with_rollout().await;
     let head = world.head().await.0;
     let of = world.get("/revisions?subject=artifact/system_prompt&actor=local&cause=person&limit=1").await;
-    assert_eq!((of["revisions"].as_array().unwrap().len(), &of["revisions"][0]["number"]), (1, &json!(3)), "{of}");
+    assert_eq!(
+        (of["revisions"].as_array().unwrap().len(), &of["revisions"][0]["number"]),
+        (1, &json!(3)),
+        "{of}"
+    );
     assert_eq!(world.get("/revisions?actor=nobody").await["revisions"], json!([]));
     let reply = world.ask(Who::Local, Method::GET, "/api/v1/revisions?format=jsonl", &Value::Null).await;
     assert_eq!(reply.headers["content-type"], "application/x-ndjson");
@@ -83,7 +94,10 @@ async fn the_log_is_filtered_exported_and_verified() {
     assert_eq!((lines.len() as u64, &lines[0]["number"]), (head, &json!(1)));
     assert_eq!(lines[0]["changes"][0]["key"], "artifact/model/small@1");
     let verified = world.get("/revisions/verify").await;
-    assert_eq!((&verified["intact"], &verified["revisions"], &verified["contents"]), (&json!(true), &json!(head), &json!(3)));
+    assert_eq!(
+        (&verified["intact"], &verified["revisions"], &verified["contents"]),
+        (&json!(true), &json!(head), &json!(3))
+    );
     let replayed = world.get("/revisions/replay-decisions").await;
     assert_eq!((&replayed["decisions"], &replayed["different"]), (&json!(0), &json!([])));
     let bad = world.ask(Who::Local, Method::GET, "/api/v1/revisions?cause=cat", &Value::Null).await;
@@ -98,7 +112,10 @@ async fn a_revision_is_taken_back_unless_others_built_on_it() {
         world.put("/flags/dark-mode", flag(default)).await.expect(200);
     }
     let differs = world.get("/revisions/2/diff").await;
-    assert_eq!(differs["changes"][0]["paths"], json!([{ "path": "default", "before": "off", "after": "on" }]));
+    assert_eq!(
+        differs["changes"][0]["paths"],
+        json!([{ "path": "default", "before": "off", "after": "on" }])
+    );
     let dry = world.post("/revisions/2/revert", json!({ "dry_run": true })).await.expect(200);
     assert_eq!((&dry["back"], &dry["revision"]), (&json!(["flag/dark-mode"]), &Value::Null));
     let done = world.post("/revisions/2/revert", json!({})).await.expect(200);
@@ -109,6 +126,9 @@ async fn a_revision_is_taken_back_unless_others_built_on_it() {
     other["description"] = json!("mine");
     world.put("/flags/dark-mode", other).await.expect(200);
     let problem = world.post("/revisions/1/revert", json!({})).await.refused(409, "revert.conflict");
-    assert!(problem["detail"].as_str().unwrap().contains("flag/dark-mode by local in revision 4"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("flag/dark-mode by local in revision 4"),
+        "{problem}"
+    );
     world.post("/revisions/99/revert", json!({})).await.refused(404, "revision.unknown");
 }

@@ -18,11 +18,12 @@ use serinus_control::{
 };
 use serinus_domain::{
     digest::Digest,
+    resolve::ListKey,
     revision::{Cause, Change, Draft, Provenance, RevisionNumber},
     source::{CitedPrompt, CopiedPrompt, SourceError},
     units::Timestamp,
 };
-use serinus_store::{Live, Log as _, LogReader as _, MemoryStore, ReportBoard, Store, Token, Tokens};
+use serinus_store::{Live, Log as _, LogReader as _, MemoryStore, Node, ReportBoard, Store, Token, Tokens};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt as _;
 
@@ -144,8 +145,9 @@ impl World {
             let clock = Arc::clone(&clock);
             move || Timestamp(clock.load(Ordering::SeqCst))
         };
+        let follower = Node { name: "node-1".into(), list_key: Some(ListKey::new([8; 32])) };
         let live =
-            Live::start(store.clone(), store.clone(), store.clone(), "node-1", None, now.clone()).await;
+            Live::start(store.clone(), store.clone(), store.clone(), follower, None, now.clone()).await;
         let shutdown = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the world ends it with its drop guard")]
         tokio::spawn(Arc::clone(&live).run(shutdown.clone()));
@@ -176,7 +178,9 @@ impl World {
             clock_factor: 60.0,
             environment: "production".into(),
             environments: Arc::new(OneEnvironment(reader)),
-            pseudonym: Arc::new(|id| UnitHash(u128::from(serinus_domain::resolve::Salt::new(id).bucket(id)))),
+            pseudonym: Arc::new(|id| {
+                serinus_domain::id::UnitHash(u128::from(serinus_domain::resolve::Salt::new(id).bucket(id)))
+            }),
             sources: Arc::new(|cited| async move { elsewhere(&cited) }.boxed()),
             shutdown: shutdown.clone(),
         };

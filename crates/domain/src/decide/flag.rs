@@ -1,4 +1,4 @@
-//! Commands on plain flags: put, put away, retire; and what flags and features need of other documents. Knows nothing of who may.
+//! Commands on plain flags: put, retire; and what flags and features need of other documents. Knows nothing of who may.
 
 use std::collections::BTreeMap;
 
@@ -40,22 +40,6 @@ pub fn put_flag(snapshot: &Snapshot, doc: &FlagDoc, actor: &str) -> Result<Draft
     let verb = if before.is_some() { "change" } else { "create" };
     let message = format!("{verb} flag {}", doc.key);
     Ok(draft(snapshot, actor, message, vec![Change::put(&Document::Flag(doc))]))
-}
-
-/// Puts a flag away, or takes it out again; it answers either way. None where it is so already.
-pub fn archive_flag(
-    snapshot: &Snapshot,
-    key: &FlagKey,
-    archived: bool,
-    actor: &str,
-) -> Result<Option<Draft>, Rejection> {
-    let mut doc = snapshot.flag(key).ok_or_else(|| unknown(key))?.clone();
-    if doc.archived == archived {
-        return Ok(None);
-    }
-    doc.archived = archived;
-    let verb = if archived { "archive" } else { "restore" };
-    Ok(Some(draft(snapshot, actor, format!("{verb} flag {key}"), vec![Change::put(&Document::Flag(doc))])))
 }
 
 /// Retires a flag: whoever asks for it then gets their default. Refused while another document needs it.

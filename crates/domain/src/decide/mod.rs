@@ -23,7 +23,7 @@ pub use command::{
 };
 pub use copy::{Difference, Side, compare, copy};
 pub use defaults::{default_guardrails, default_stages};
-pub use flag::{archive_flag, put_flag, retire_flag};
+pub use flag::{put_flag, retire_flag};
 pub use guard::{Firing, HOLD_LIMIT, RESUME_LIMIT, SAMPLE_RATIO_LIMIT};
 pub use propose::{NewLayer, Proposed, propose};
 pub use registry::{

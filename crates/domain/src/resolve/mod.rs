@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use bucket::Salt;
 pub use flag::{FlagDecision, evaluate, resolve_flag};
 pub use listed::{Asking, CompiledList, ListKey};
+pub use moment::parse as parse_time;
 pub use network::Network;
 pub use pin::{Arm, ArmFacts, Pin};
 pub use rule::{Attribute, CompiledCondition, CompiledSegment, compile_pattern};

@@ -7,7 +7,7 @@ use serinus_domain::{
     compile::{CompiledFeature, CompiledRollout},
     context::Context,
     entity::OffAnswer,
-    resolve::{Reason, resolve_flag},
+    resolve::{Asking, Reason, Silent, evaluate},
     units::Share,
 };
 use serinus_store::PinWrite;
@@ -68,12 +68,13 @@ pub(crate) async fn evaluate_feature(
 
 /// Evaluates everything in the order of the keys, as items of a list. Pins are respected, none is made.
 pub(crate) fn evaluate_all(scope: &Scope<'_>, known: &Known, out: &mut Vec<u8>) {
+    let asking = Asking::new(&scope.asker.context);
     for (at, entry) in scope.prepared.entries.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
         let item = match entry {
-            Entry::Flag(flag) => evaluate_flag(flag, &scope.asker.context, out),
+            Entry::Flag(flag) => evaluate_flag(flag, &asking, out),
             Entry::Feature(feature) => listed(scope, feature, known, out),
         };
         if let Err(fault) = item {
@@ -116,6 +117,7 @@ fn needs_key(feature: &CompiledFeature, context: &Context) -> bool {
     let splits = |rollout: &CompiledRollout| rollout.share > Share::NONE && rollout.concerns(context);
     context.session.is_none()
         && !feature.doc.killed
+        && feature.broken.is_none()
         && !feature.rules.iter().any(|(condition, _)| condition.met(context))
         && feature.rollout.as_ref().is_some_and(splits)
 }
@@ -124,7 +126,7 @@ fn write_feature(scope: &Scope<'_>, entry: &PreparedFeature, resolved: &Resolved
     let key = &resolved.feature.doc.key;
     let is_off = resolved.reason == Reason::Killed && resolved.off != Some(OffAnswer::Control);
     let reason = match (resolved.reason, &resolved.arm) {
-        (Reason::TargetingMatch, _) => "TARGETING_MATCH",
+        (Reason::TargetingMatch | Reason::Forced, _) => "TARGETING_MATCH",
         (Reason::Split, _) | (Reason::Pinned, Some(_)) => "SPLIT",
         (Reason::Killed, _) => "DISABLED",
         // Never STATIC, which clients keep: a feature is sticky, and may come under a rollout at any time.
@@ -157,18 +159,22 @@ fn write_feature(scope: &Scope<'_>, entry: &PreparedFeature, resolved: &Resolved
 }
 
 /// Evaluates a plain flag. `variant` is always there, since the Python client reads it unasked; `value` only where there is one.
-pub(crate) fn evaluate_flag(entry: &PreparedFlag, context: &Context, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(crate) fn evaluate_flag(
+    entry: &PreparedFlag,
+    asking: &Asking<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
     let (flag, text) = (&entry.flag, &entry.text);
     let key = flag.doc.key.as_str();
     if let Some(reason) = &flag.broken {
         return Err(Fault::broken(key, reason));
     }
-    let decision = resolve_flag(flag, context);
+    let decision = evaluate(flag, asking, &mut Silent);
     if decision.keyless {
         return Err(Fault::targeting_key_missing(key));
     }
     let reason = match decision.reason {
-        Reason::TargetingMatch => "TARGETING_MATCH",
+        Reason::TargetingMatch | Reason::Forced => "TARGETING_MATCH",
         Reason::Split => "SPLIT",
         Reason::Disabled => "DISABLED",
         Reason::Broken => {
@@ -189,8 +195,23 @@ pub(crate) fn evaluate_flag(entry: &PreparedFlag, context: &Context, out: &mut V
     }
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(&text.metadata);
+    if let Some(rule) = decision.rule {
+        out.extend_from_slice(b",\"ruleId\":");
+        push_text(out, rule);
+    }
     out.extend_from_slice(b"}}");
     Ok(())
+}
+
+/// A text in JSON; a rule's name seldom needs escapes.
+fn push_text(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(json!(text).to_string().as_bytes());
+    }
 }
 
 fn push(out: &mut Vec<u8>, parts: &[&str]) {

@@ -20,7 +20,7 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use serinus_domain::{context::Context, id::EnvironmentKey};
+use serinus_domain::{context::Context, id::EnvironmentKey, resolve::Asking};
 
 pub(crate) use prepared::{Preparation, Prepared};
 
@@ -136,7 +136,7 @@ async fn single(gateway: &Arc<Gateway>, key: &str, body: Body) -> Result<Respons
     let mut out = Vec::with_capacity(ONE);
     let saved = match prepared.get(key).ok_or_else(|| Fault::not_found(key))? {
         Entry::Flag(flag) => {
-            evaluate_flag(flag, &context, &mut out)?;
+            evaluate_flag(flag, &Asking::new(&context), &mut out)?;
             Saved::Durable
         }
         Entry::Feature(feature) => {

@@ -1,6 +1,5 @@
 //! `serinus artifact`: versions of layers, rubrics, taxonomies and datasets. Checks nothing that the server checks.
 
-
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -28,7 +27,9 @@ pub enum Verb {
 The server asks the platform, with LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, or PROMPTLAYER_API_KEY, of its environment.")]
     Import(ImportArgs),
     /// List all series
-    #[command(after_help = "Examples:\n  serinus artifact list\n  serinus artifact list --kind system_prompt --archived")]
+    #[command(
+        after_help = "Examples:\n  serinus artifact list\n  serinus artifact list --kind system_prompt --archived"
+    )]
     List {
         /// Only of this kind
         #[arg(long)]
@@ -124,7 +125,9 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
                 }
                 (false, Some((series, version))) => {
                     let version: u32 = version.parse().with_context(|| shape(&reference))?;
-                    client.put(&format!("/artifacts/{series}/labels/{label}"), &json!({"version": version})).await?
+                    client
+                        .put(&format!("/artifacts/{series}/labels/{label}"), &json!({"version": version}))
+                        .await?
                 }
                 (false, None) => bail!(shape(&reference)),
             };
@@ -160,7 +163,9 @@ fn shape(reference: &str) -> String {
 /// The API's path of a version.
 pub fn version_path(reference: &str) -> anyhow::Result<String> {
     match reference.split_once('@') {
-        Some((series, version)) if version.parse::<u32>().is_ok() => Ok(format!("/artifacts/{series}/{version}")),
+        Some((series, version)) if version.parse::<u32>().is_ok() => {
+            Ok(format!("/artifacts/{series}/{version}"))
+        }
         _ => bail!(shape(reference)),
     }
 }
@@ -186,7 +191,8 @@ pub async fn publish(
     let Some((kind, name)) = series.split_once('/') else {
         bail!("\"{series}\" is no series: write KIND/NAME, as in system_prompt/support");
     };
-    let content = content(kind, text, data).with_context(|| format!("{series}: content is neither JSON nor YAML"))?;
+    let content =
+        content(kind, text, data).with_context(|| format!("{series}: content is neither JSON nor YAML"))?;
     let requires = requires.iter().map(|text| requirement(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let body =
         json!({"kind": kind, "name": name, "content": content, "message": message, "requires": requires});

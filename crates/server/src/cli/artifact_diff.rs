@@ -25,7 +25,8 @@ pub fn summary(diff: &Value) -> String {
 pub async fn run(client: &Client, from: &str, to: Option<u32>) -> anyhow::Result<()> {
     let (series, from) = from.split_once('@').map_or((from, None), |(series, from)| (series, Some(from)));
     let answer = client.get(&format!("/artifacts/{series}")).await?;
-    let newest = print::list(&answer, "versions").last().and_then(|last| last["version"].as_u64()).unwrap_or(1);
+    let newest =
+        print::list(&answer, "versions").last().and_then(|last| last["version"].as_u64()).unwrap_or(1);
     let to = to.map_or(newest, u64::from);
     let from = match from.map(str::parse::<u64>) {
         Some(Ok(from)) => from,
@@ -38,7 +39,12 @@ pub async fn run(client: &Client, from: &str, to: Option<u32>) -> anyhow::Result
         print::json(&diff);
         return Ok(());
     }
-    print::line(&format!("{} -> {}  {}", print::text(&diff, "from"), print::text(&diff, "to"), summary(&diff)));
+    print::line(&format!(
+        "{} -> {}  {}",
+        print::text(&diff, "from"),
+        print::text(&diff, "to"),
+        summary(&diff)
+    ));
     let ink = Ink { colour: std::io::stdout().is_terminal() };
     lines(print::list(&diff, "lines"), ink);
     for path in print::list(&diff, "paths") {
@@ -116,7 +122,10 @@ mod tests {
             {"op": "same", "text": "Answer "}, {"op": "remove", "text": "kindly"}, {"op": "add", "text": "briefly"},
         ]});
         assert_eq!(line(&changed, Ink { colour: false }), "~ Answer [-kindly-]{+briefly+}");
-        assert_eq!(summary(&json!({"form": "text", "words_added": 12, "words_removed": 31})), "+12 -31 words");
+        assert_eq!(
+            summary(&json!({"form": "text", "words_added": 12, "words_removed": 31})),
+            "+12 -31 words"
+        );
         assert_eq!(summary(&json!({"form": "json", "paths": [1]})), "1 member differs");
     }
 }

@@ -73,7 +73,9 @@ fn variable(text: &str) -> anyhow::Result<(&str, Value)> {
     }
     let mut decl = json!({ "type": kind });
     if let Some(default) = default {
-        let as_json = || serde_json::from_str(default).with_context(|| format!("--var {text}: the default is no {kind}"));
+        let as_json = || {
+            serde_json::from_str(default).with_context(|| format!("--var {text}: the default is no {kind}"))
+        };
         decl["default"] = if kind == "string" { default.into() } else { as_json()? };
     }
     Ok((name, decl))
@@ -113,7 +115,8 @@ async fn told(client: &Client, answer: &Value) {
     if created
         && version > 1
         && let Some((series, _)) = reference.rsplit_once('@')
-        && let Ok(diff) = client.get(&format!("/artifacts/{series}/diff?from={}&to={version}", version - 1)).await
+        && let Ok(diff) =
+            client.get(&format!("/artifacts/{series}/diff?from={}&to={version}", version - 1)).await
     {
         line.push_str(&format!("  {}", summary(&diff)));
     }

@@ -81,7 +81,13 @@ pub async fn usage(client: &Client, reference: &str) -> anyhow::Result<()> {
     let row = |one: &Value| {
         let last = one["last_at"].as_i64().map_or_else(|| "-".to_owned(), human::moment);
         let bundle = print::text(one, "bundle").chars().take(4).collect();
-        vec![print::text(one, "feature"), bundle, print::text(one, "served_as"), print::text(one, "count"), last]
+        vec![
+            print::text(one, "feature"),
+            bundle,
+            print::text(one, "served_as"),
+            print::text(one, "count"),
+            last,
+        ]
     };
     let rows: Vec<_> = print::list(&answer, "usage").iter().map(row).collect();
     if rows.is_empty() {
@@ -139,7 +145,8 @@ pub async fn render(args: RenderArgs, client: &Client) -> anyhow::Result<()> {
         return Ok(());
     }
     print::line(&print::text(&answer, "text"));
-    let estimate = if answer["tokens"]["exact"] == json!(true) { "" } else { ", an estimate for other models" };
+    let estimate =
+        if answer["tokens"]["exact"] == json!(true) { "" } else { ", an estimate for other models" };
     let tokens = &answer["tokens"];
     eprintln!("{} tokens ({}{estimate})", print::text(tokens, "count"), print::text(tokens, "encoding"));
     Ok(())

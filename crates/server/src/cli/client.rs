@@ -100,7 +100,11 @@ impl Client {
             .unwrap_or_else(|| format!("http://127.0.0.1:{DEFAULT_PORT}"));
         let token =
             args.token.clone().or_else(|| if args.url.is_none() { file("admin.token") } else { None });
-        let http = reqwest::Client::builder().no_proxy().user_agent(AGENT).build().context("setting up an HTTP client")?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .user_agent(AGENT)
+            .build()
+            .context("setting up an HTTP client")?;
         let (environment, base) = (args.environment.clone(), base.trim_end_matches('/').to_owned());
         Ok(Self { http, base, token, environment, json: args.json })
     }

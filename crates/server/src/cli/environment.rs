@@ -87,7 +87,12 @@ async fn list(client: &Client) -> anyhow::Result<()> {
         return Ok(());
     }
     let row = |one: &Value| {
-        vec![print::text(one, "key"), print::text(one, "revision"), rules(one), print::text(one, "description")]
+        vec![
+            print::text(one, "key"),
+            print::text(one, "revision"),
+            rules(one),
+            print::text(one, "description"),
+        ]
     };
     let rows: Vec<_> = print::list(&answer, "environments").iter().map(row).collect();
     print::table(&["environment", "revision", "rules", ""], &rows);

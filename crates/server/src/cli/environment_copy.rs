@@ -79,7 +79,11 @@ pub fn path_line(path: &Value) -> String {
         None => "nothing".to_owned(),
         Some(value) => {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace('\n', "\\n");
-            if text.chars().count() <= 100 { text } else { format!("{}...", text.chars().take(97).collect::<String>()) }
+            if text.chars().count() <= 100 {
+                text
+            } else {
+                format!("{}...", text.chars().take(97).collect::<String>())
+            }
         }
     };
     let place = path["path"].as_str().filter(|place| !place.is_empty()).unwrap_or("all of it");

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
-use super::{Client, artifact, print};
+use super::{Client, artifact, explain, print};
 
 /// Verbs of `feature`.
 #[derive(Debug, Subcommand)]
@@ -47,6 +47,11 @@ pub enum Verb {
         /// Its key
         key: String,
     },
+    /// Say why somebody gets what they get, by their session's pin where it has one
+    #[command(
+        after_help = "Examples:\n  serinus feature explain support --session s-17 --user ana --attr plan=pro"
+    )]
+    Explain(explain::ExplainArgs),
     /// Turn a feature off: its declared answer, at every session's next turn
     #[command(
         after_help = "Examples:\n  serinus feature kill support\n  serinus feature kill support --revive"
@@ -107,6 +112,7 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
             }
             answer
         }
+        Verb::Explain(args) => return explain::run(&args, "features", client).await,
         Verb::Show { key } => client.get(&format!("/features/{key}")).await?,
         Verb::Kill { key, revive } => {
             client.post(&format!("/features/{key}/kill"), &json!({"killed": !revive})).await?
@@ -118,7 +124,7 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
 
 /// What can be put of a feature as it is now; of a new one, nothing.
 async fn current(client: &Client, key: &str) -> anyhow::Result<Map<String, Value>> {
-    const PUTTABLE: [&str; 10] = [
+    const PUTTABLE: [&str; 14] = [
         "description",
         "control",
         "variants",
@@ -129,6 +135,10 @@ async fn current(client: &Client, key: &str) -> anyhow::Result<Map<String, Value
         "judge",
         "capture_ppm",
         "off",
+        "forced",
+        "prerequisites",
+        "owner",
+        "tags",
     ];
     match client.get(&format!("/features/{key}")).await {
         Ok(Value::Object(members)) => Ok(members

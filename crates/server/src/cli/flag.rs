@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Client, artifact, import, print};
+use super::{Client, artifact, explain, import, print};
 
 /// Verbs of `flag`.
 #[derive(Debug, Subcommand)]
@@ -35,8 +35,37 @@ pub enum Verb {
     /// Import flags from another platform's export
     Import(import::ImportArgs),
     /// List flags
-    #[command(after_help = "Examples:\n  serinus flag list")]
-    List,
+    #[command(after_help = "Examples:\n  serinus flag list\n  serinus flag list --archived")]
+    List {
+        /// Those that were put away as well
+        #[arg(long)]
+        archived: bool,
+    },
+    /// List candidates for removal: flags that settled on one variant, or that nobody asks for
+    #[command(after_help = "Examples:\n  serinus flag stale")]
+    Stale,
+    /// Put a flag away; it still answers
+    #[command(
+        after_help = "Examples:\n  serinus flag archive old-banner\n  serinus flag archive old-banner --restore"
+    )]
+    Archive {
+        /// Its key
+        key: String,
+        /// Take it out again
+        #[arg(long)]
+        restore: bool,
+    },
+    /// Delete a flag that nothing refers to; who asks for it then gets their default
+    #[command(after_help = "Examples:\n  serinus flag delete old-banner")]
+    Delete {
+        /// Its key
+        key: String,
+    },
+    /// Say why somebody gets what they get
+    #[command(
+        after_help = "Examples:\n  serinus flag explain new-search --user ana --attr plan=pro --attr age=31"
+    )]
+    Explain(explain::ExplainArgs),
 }
 
 /// Runs a verb.
@@ -57,8 +86,42 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
         }
         Verb::Import(args) => return import::run(args, client).await,
         Verb::Get { key } => client.get(&format!("/flags/{key}")).await?,
-        Verb::List => {
-            let answer = client.get("/flags").await?;
+        Verb::Explain(args) => return explain::run(&args, "flags", client).await,
+        Verb::Delete { key } => client.delete(&format!("/flags/{key}")).await?,
+        Verb::Archive { key, restore } => {
+            let mut body = client.get(&format!("/flags/{key}")).await?;
+            if let Some(members) = body.as_object_mut() {
+                for shown in ["key", "broken", "revision", "changed_at", "lifecycle"] {
+                    members.remove(shown);
+                }
+                members.insert("archived".into(), (!restore).into());
+            }
+            client.put(&format!("/flags/{key}"), &body).await?
+        }
+        Verb::Stale => {
+            let answer = client.get("/flags?stale=true").await?;
+            if !client.json {
+                let row = |one: &Value| {
+                    let used_by = print::list(&one["lifecycle"], "used_by");
+                    let used_by: Vec<_> = used_by.iter().filter_map(Value::as_str).collect();
+                    let evaluations = print::text(one, "lifecycle.evaluations");
+                    vec![
+                        print::text(one, "key"),
+                        print::text(one, "lifecycle.state"),
+                        evaluations,
+                        used_by.join(" "),
+                    ]
+                };
+                print::table(
+                    &["flag", "state", "evaluations", "used by"],
+                    &print::list(&answer, "flags").iter().map(row).collect::<Vec<_>>(),
+                );
+                return Ok(0);
+            }
+            answer
+        }
+        Verb::List { archived } => {
+            let answer = client.get(&format!("/flags?archived={archived}")).await?;
             if !client.json {
                 let row = |one: &Value| {
                     vec![print::text(one, "key"), print::text(one, "kind"), print::text(one, "default")]

@@ -51,7 +51,10 @@ pub async fn run(args: ImportArgs, client: &Client) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let names = |member: &str| {
-        print::list(&answer, member).iter().map(|one| print::text(&json!({"one": one}), "one")).collect::<Vec<_>>()
+        print::list(&answer, member)
+            .iter()
+            .map(|one| print::text(&json!({"one": one}), "one"))
+            .collect::<Vec<_>>()
     };
     let verb = if args.dry_run { "would import" } else { "imported" };
     let (flags, segments, revisions) = (names("flags"), names("segments"), names("revisions"));
@@ -72,7 +75,8 @@ pub async fn run(args: ImportArgs, client: &Client) -> anyhow::Result<u8> {
     if !lost.is_empty() {
         print::line("");
         print::line(&format!("{} not carried over as it was:", count(lost.len(), "thing")));
-        let row = |one: &Value| ["subject", "what", "why"].iter().map(|member| print::text(one, member)).collect();
+        let row =
+            |one: &Value| ["subject", "what", "why"].iter().map(|member| print::text(one, member)).collect();
         print::table(&["of", "what", "why"], &lost.iter().map(row).collect::<Vec<_>>());
     }
     Ok(0)

@@ -9,10 +9,12 @@ mod client;
 mod completions;
 mod environment;
 mod environment_copy;
+mod explain;
 mod export;
 mod feature;
 mod files;
 mod flag;
+mod group;
 mod import;
 mod interaction;
 mod person;
@@ -24,6 +26,8 @@ mod revisions;
 mod rollback;
 mod rollout;
 mod rollout_file;
+mod schedule;
+mod segment;
 mod status;
 mod token;
 
@@ -66,7 +70,10 @@ pub enum Command {
     /// Say what needs somebody, and what goes on.
     Status(status::StatusArgs),
     /// List and show what was asked and answered.
-    #[command(subcommand, after_help = "Examples:\n  serinus interaction list --feature support --score-below 0.5")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  serinus interaction list --feature support --score-below 0.5"
+    )]
     Interaction(interaction::Verb),
     /// Publish, list and compare versions of layers.
     #[command(
@@ -83,6 +90,18 @@ pub enum Command {
     /// Get and put plain flags.
     #[command(subcommand, after_help = "Examples:\n  serinus flag put dark-mode --value true")]
     Flag(flag::Verb),
+    /// Name sets of people that rules refer to.
+    #[command(subcommand, after_help = "Examples:\n  serinus segment put beta --include ana")]
+    Segment(segment::Verb),
+    /// Keep rollouts apart: nobody meets two of one group.
+    #[command(subcommand, after_help = "Examples:\n  serinus group put checkout")]
+    Group(group::Verb),
+    /// Have changes made later.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  serinus schedule put launch --at 2026-12-01T08:00:00Z --enable new-search"
+    )]
+    Schedule(schedule::Verb),
     /// Start, watch and steer rollouts.
     #[command(
         subcommand,
@@ -107,7 +126,10 @@ pub enum Command {
     /// Propose new versions and the rollout that brings them into use, as one change.
     Propose(propose::ProposeArgs),
     /// List, show, discuss and edit proposals.
-    #[command(subcommand, after_help = "Examples:\n  serinus proposal list --state open\n  serinus proposal show 42")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  serinus proposal list --state open\n  serinus proposal show 42"
+    )]
     Proposal(proposal::Verb),
     /// Approve a proposal, exactly as it reads now.
     Approve(proposal::ApproveArgs),
@@ -144,6 +166,9 @@ pub async fn run(
         Command::Artifact(verb) => artifact::run(verb, &client).await,
         Command::Feature(verb) => feature::run(verb, &client).await,
         Command::Flag(verb) => flag::run(verb, &client).await,
+        Command::Segment(verb) => segment::run(verb, &client).await,
+        Command::Group(verb) => group::run(verb, &client).await,
+        Command::Schedule(verb) => schedule::run(verb, &client).await,
         Command::Rollout(verb) => rollout::run(verb, &client).await,
         Command::Rollback(args) => rollback::run(args, &client).await,
         Command::Experiment(verb) => rollout::experiment(verb, &client).await,

@@ -72,8 +72,9 @@ pub enum Verb {
 }
 
 fn role(text: &str) -> Result<(String, String), String> {
-    let (environment, role) =
-        text.split_once('=').ok_or_else(|| format!("\"{text}\": write ENVIRONMENT=ROLE, as in production=approver"))?;
+    let (environment, role) = text
+        .split_once('=')
+        .ok_or_else(|| format!("\"{text}\": write ENVIRONMENT=ROLE, as in production=approver"))?;
     Ok((environment.to_owned(), role.to_owned()))
 }
 

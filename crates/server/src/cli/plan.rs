@@ -65,7 +65,11 @@ pub async fn run(args: PlanArgs, client: &Client) -> anyhow::Result<u8> {
     } else {
         show(&plan);
         if !steps(&plan).is_empty() {
-            print::line(&format!("plan {}: apply it with `serinus apply {}`", digest(&plan), args.dir.display()));
+            print::line(&format!(
+                "plan {}: apply it with `serinus apply {}`",
+                digest(&plan),
+                args.dir.display()
+            ));
         }
     }
     Ok(if steps(&plan).is_empty() { 0 } else { CHANGES })
@@ -96,7 +100,11 @@ pub async fn apply(args: ApplyArgs, client: &Client) -> anyhow::Result<u8> {
     if client.json {
         print::json(&done);
     } else {
-        print::line(&format!("applied {} changes as revision {}", steps(&done).len(), print::text(&done, "revision")));
+        print::line(&format!(
+            "applied {} changes as revision {}",
+            steps(&done).len(),
+            print::text(&done, "revision")
+        ));
     }
     Ok(0)
 }
@@ -172,7 +180,8 @@ fn markdown(plan: &Value) -> String {
     if count == 0 {
         return "**Serinus plan: nothing to change.**\n".to_owned();
     }
-    let mut text = format!("**Serinus plan: {count} changes**, {} as described\n\n", print::text(plan, "kept"));
+    let mut text =
+        format!("**Serinus plan: {count} changes**, {} as described\n\n", print::text(plan, "kept"));
     for step in steps(plan) {
         text.push_str(&format!("- {} `{}`\n", print::text(step, "verb"), print::text(step, "subject")));
         if let Some(warning) = outside(step) {

@@ -87,10 +87,16 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
         }
         Verb::Show { id } => {
             let answer = client.get(&format!("/proposals/{id}")).await?;
-            if client.json { print::json(&answer) } else { show(&answer, client) }
+            if client.json {
+                print::json(&answer)
+            } else {
+                show(&answer, client)
+            }
             return Ok(0);
         }
-        Verb::Comment { id, text } => client.post(&format!("/proposals/{id}/comment"), &json!({"text": text})).await?,
+        Verb::Comment { id, text } => {
+            client.post(&format!("/proposals/{id}/comment"), &json!({"text": text})).await?
+        }
         Verb::Edit { id, args } => edit(id, args, client).await?,
         Verb::Submit { id } => client.post(&format!("/proposals/{id}/submit"), &json!({})).await?,
         Verb::Apply { id } => client.post(&format!("/proposals/{id}/apply"), &json!({})).await?,
@@ -180,7 +186,11 @@ pub fn delivery(answer: &Value) {
         ));
         for (label, member) in [("tokens", "tokens"), ("cost", "cost_per_1000_calls_micro_usd")] {
             if let Some(value) = one[member].as_f64() {
-                let text = if member == "tokens" { format!("{value}") } else { format!("${:.4} per 1,000 calls", value / 1e6) };
+                let text = if member == "tokens" {
+                    format!("{value}")
+                } else {
+                    format!("${:.4} per 1,000 calls", value / 1e6)
+                };
                 print::line(&format!("  {label:<10} {text}"));
             }
         }

@@ -72,7 +72,8 @@ pub fn body(args: ProposeArgs) -> anyhow::Result<Value> {
             Some(file) => {
                 let file = Path::new(file);
                 let content = artifact::content(layer, &artifact::read(file)?, artifact::is_data(file));
-                let content = content.with_context(|| format!("{}: neither JSON nor YAML", file.display()))?;
+                let content =
+                    content.with_context(|| format!("{}: neither JSON nor YAML", file.display()))?;
                 publish.push(json!({"feature": feature, "layer": layer, "content": content}));
             }
             None => start["change"][feature][layer] = rollout::reference(layer, version).into(),

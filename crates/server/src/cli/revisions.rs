@@ -32,7 +32,9 @@ pub struct RevisionsArgs {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// List revisions, latest first
-    #[command(after_help = "Examples:\n  serinus revisions list --actor ana --subject flag/ --since 2026-11-01")]
+    #[command(
+        after_help = "Examples:\n  serinus revisions list --actor ana --subject flag/ --since 2026-11-01"
+    )]
     List(ListArgs),
     /// Show a revision as it is stored, with its cause and evidence
     #[command(after_help = "Examples:\n  serinus revisions show 45")]
@@ -47,7 +49,9 @@ pub enum Verb {
         number: u64,
     },
     /// Take a revision back: what it changed goes back to what it was, if nobody changed it since
-    #[command(after_help = "Examples:\n  serinus revisions revert 45 --dry-run\n  serinus revisions revert 45")]
+    #[command(
+        after_help = "Examples:\n  serinus revisions revert 45 --dry-run\n  serinus revisions revert 45"
+    )]
     Revert {
         /// Which
         number: u64,
@@ -56,10 +60,14 @@ pub enum Verb {
         dry_run: bool,
     },
     /// Compute the chain of digests and the snapshot again from the stored log
-    #[command(after_help = "Examples:\n  serinus revisions verify      # exit code 3 where something does not hold")]
+    #[command(
+        after_help = "Examples:\n  serinus revisions verify      # exit code 3 where something does not hold"
+    )]
     Verify,
     /// Make every automated decision again from its revision alone
-    #[command(after_help = "Examples:\n  serinus revisions replay-decisions      # exit code 3 where one comes out otherwise")]
+    #[command(
+        after_help = "Examples:\n  serinus revisions replay-decisions      # exit code 3 where one comes out otherwise"
+    )]
     ReplayDecisions,
     /// Write the log for an auditor: a line of JSON per revision, oldest first, with what differs
     #[command(after_help = "Examples:\n  serinus revisions export --since 2026-01-01 > audit.jsonl")]
@@ -230,7 +238,8 @@ async fn verify(client: &Client) -> anyhow::Result<u8> {
             print::list(&answer, "contents_missing").len()
         ));
         if !answer["broken"].is_null() {
-            let (after, reason) = (print::text(&answer, "broken.after"), print::text(&answer, "broken.reason"));
+            let (after, reason) =
+                (print::text(&answer, "broken.after"), print::text(&answer, "broken.reason"));
             print::line(&format!("BROKEN after revision {after}: {reason}"));
         }
         print::line(if intact { "intact" } else { "not intact" });
@@ -251,7 +260,11 @@ async fn replay(client: &Client) -> anyhow::Result<u8> {
             different.len()
         ));
         for one in different {
-            print::line(&format!("  revision {}: {}", print::text(one, "revision"), print::text(one, "rollout")));
+            print::line(&format!(
+                "  revision {}: {}",
+                print::text(one, "revision"),
+                print::text(one, "rollout")
+            ));
         }
     }
     Ok(if different.is_empty() { 0 } else { BROKEN })

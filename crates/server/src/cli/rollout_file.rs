@@ -34,7 +34,15 @@ struct File {
     session: Option<String>,
     judge_deadline: Option<String>,
     categories: Option<Vec<String>>,
+    exclusive: Option<Exclusive>,
     message: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exclusive {
+    group: String,
+    share: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,6 +102,7 @@ pub fn parse(text: &str) -> anyhow::Result<Value> {
     put("from", file.from.map(Value::from));
     put("message", file.message.map(Value::from));
     put("categories", file.categories.map(|categories| json!(categories)));
+    put("exclusive", file.exclusive.as_ref().map(exclusive).transpose()?);
     put("session_window_ms", span_of("session", file.session.as_deref())?);
     put("judge_deadline_ms", span_of("judge_deadline", file.judge_deadline.as_deref())?);
     put("channels", (!file.notify.is_empty()).then(|| json!(file.notify)));
@@ -119,6 +128,11 @@ fn layers_of(feature: &str, layers: &BTreeMap<String, String>) -> anyhow::Result
         all.insert(layer.clone(), full.into());
     }
     Ok(Value::Object(all))
+}
+
+fn exclusive(part: &Exclusive) -> anyhow::Result<Value> {
+    let share = human::share(&part.share).map_err(|refused| anyhow::anyhow!("exclusive.share: {refused}"))?;
+    Ok(json!({"group": part.group, "share_ppm": share.as_ppm()}))
 }
 
 fn builtin(text: Option<&str>) -> anyhow::Result<Option<Value>> {

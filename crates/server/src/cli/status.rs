@@ -35,9 +35,9 @@ pub async fn run(client: &Client) -> anyhow::Result<u8> {
             print::line(&format!("      {command}"));
         }
     }
-    let running = print::list(&overview, "rollouts").iter().filter(|rollout| {
-        matches!(rollout["phase"].as_str(), Some("running" | "held"))
-    });
+    let running = print::list(&overview, "rollouts")
+        .iter()
+        .filter(|rollout| matches!(rollout["phase"].as_str(), Some("running" | "held")));
     for rollout in running {
         print::line(&format!("{}  {}", print::text(rollout, "key"), print::text(rollout, "sentence")));
     }

@@ -65,7 +65,9 @@ pub async fn run(verb: Verb, client: &Client) -> anyhow::Result<u8> {
                 vec![
                     print::text(one, "id"),
                     print::text(one, "name"),
-                    one["person"].as_str().map_or_else(|| scopes.join(" "), |person| format!("link of {person}")),
+                    one["person"]
+                        .as_str()
+                        .map_or_else(|| scopes.join(" "), |person| format!("link of {person}")),
                     print::text(one, "environment"),
                     human::moment(one["created_at"].as_i64().unwrap_or(0)),
                     one["expires_at"].as_i64().map_or_else(|| "-".into(), human::moment),

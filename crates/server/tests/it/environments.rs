@@ -33,12 +33,18 @@ async fn what_is_in_staging_is_not_in_production() {
     says(&serinus, &["-e", "staging", "flag", "put", "dark-mode", "--value", "true"]).await;
     let token = says(&serinus, &["token", "create", "app", "--scope", "evaluate", "--for", "staging"]).await;
     let home = says(&serinus, &["token", "create", "app", "--scope", "evaluate"]).await;
-    let (staging, production) = (serinus.api.with_token(Some(token.trim())), serinus.api.with_token(Some(home.trim())));
-    assert_eq!((value(&staging, "dark-mode").await, value(&production, "dark-mode").await), (json!(true), Value::Null));
+    let (staging, production) =
+        (serinus.api.with_token(Some(token.trim())), serinus.api.with_token(Some(home.trim())));
+    assert_eq!(
+        (value(&staging, "dark-mode").await, value(&production, "dark-mode").await),
+        (json!(true), Value::Null)
+    );
 
     let elsewhere = |api: &Api, key: &str| {
         let body = json!({ "context": { "targetingKey": "u1" } });
-        api.request(Method::POST, "/ofrep/v1/evaluate/flags/dark-mode").header("serinus-environment", key).json(&body)
+        api.request(Method::POST, "/ofrep/v1/evaluate/flags/dark-mode")
+            .header("serinus-environment", key)
+            .json(&body)
     };
     let refused = production.send(elsewhere(&production, "staging")).await;
     assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("auth.environment")));
@@ -83,7 +89,13 @@ async fn a_prompt_engineer_proposes_and_an_approver_approves() {
     assert_eq!(serinus.api.get("/rollouts/support-1").await["phase"], "running");
 
     let waits = serinus.cli_as(&ed, &["flag", "put", "beta", "--value", "true"]).await;
-    assert_eq!((waits.code, waits.out.contains("proposal 2: ")), (Some(0), true), "{} {}", waits.out, waits.err);
+    assert_eq!(
+        (waits.code, waits.out.contains("proposal 2: ")),
+        (Some(0), true),
+        "{} {}",
+        waits.out,
+        waits.err
+    );
     let log = serinus.log();
     assert!(!log.contains(&ed) && !log.contains(&ana), "a secret in the log");
 }

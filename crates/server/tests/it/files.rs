@@ -28,8 +28,16 @@ async fn a_directory_is_planned_applied_and_exported_with_a_token() {
     let token: Value = serde_json::from_str(&made.out).unwrap();
     let token = token["token"].as_str().unwrap_or_else(|| panic!("{made:?}")).to_owned();
     put(&serinus, "artifacts/model/steady.toml", "provider = \"scripted\"\nmodel = \"steady\"\n");
-    put(&serinus, "prompts/support.md", "---\nvariables: { name: { default: friend } }\n---\nYou help {{ name }}.\n");
-    put(&serinus, "flags/dark-mode.yaml", "kind: boolean\nvariants: { on: true, off: false }\ndefault: off\nrules:\n- serve: { split: [{ variant: on, share: 25% }, { variant: off, share: 75% }] }\n");
+    put(
+        &serinus,
+        "prompts/support.md",
+        "---\nvariables: { name: { default: friend } }\n---\nYou help {{ name }}.\n",
+    );
+    put(
+        &serinus,
+        "flags/dark-mode.yaml",
+        "kind: boolean\nvariants: { on: true, off: false }\ndefault: off\nrules:\n- serve: { split: [{ variant: on, share: 25% }, { variant: off, share: 75% }] }\n",
+    );
     let feature = "control: { model: '@steady.toml', system_prompt: '@support.md' }\ncapture: 20%\n";
     let dir = put(&serinus, "features/support.yaml", &feature.replace("control", "contrl"));
     let ci = async |args: &[&str]| {

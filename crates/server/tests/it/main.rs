@@ -5,8 +5,8 @@
 mod cli;
 mod delivery;
 mod durable;
-mod files;
 mod environments;
+mod files;
 mod judged;
 mod kill;
 mod refusals;

@@ -12,11 +12,9 @@ use std::{
 use serde_json::json;
 use serinus_domain::{
     id::EnvironmentKey,
-    record::Record,
     resolve::Arm,
     revision::{Revision, RevisionNumber},
     snapshot::Snapshot,
-    units::Timestamp,
 };
 use serinus_store::{
     AppendError, Blobs, Desk, Failure, Log, LogReader, Pins, PostgresOptions, PostgresStore, Records,
@@ -25,7 +23,7 @@ use serinus_testkit::Postgres;
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 
-use crate::fixtures::{START, call, draft, first_turn, judged_call, minute, pin, unit};
+use crate::fixtures::{START, call, draft, first_turn, judged_call, minute, pin, score, unit};
 
 /// Long enough for any machine; nothing here is measured by it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,7 +77,7 @@ async fn append_many(store: Arc<PostgresStore>, name: String, times: usize) -> V
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_that_race_share_one_log() {
+async fn nodes_that_race_share_one_log() {
     let (a, b, _) = pair().await;
     let mut racers = JoinSet::new();
     for racer in 0..8 {
@@ -96,7 +94,7 @@ async fn processes_that_race_share_one_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_process_is_woken() {
+async fn another_node_is_woken() {
     let (a, b, _) = pair().await;
     let (mut head, mut records) = (b.watch_head(), b.watch_records());
     // The first revision may come before the listener listens; then the poll finds it.
@@ -151,7 +149,7 @@ async fn no_late_commit_is_skipped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_agree_on_a_pin_and_share_the_judges_work() {
+async fn nodes_agree_on_a_pin_and_share_the_judges_work() {
     let (a, b, _) = pair().await;
     for session in 0..20 {
         let write = |arm| first_turn(pin(session, "support", arm, 1, START));
@@ -278,30 +276,29 @@ async fn patiently<T, F: Future<Output = Result<T, Failure>>>(ask: impl Fn() -> 
     }
 }
 
-/// What one writer hands in that the database cannot hold fails that writer alone.
+/// What one writer hands in that the database cannot hold fails that writer alone, though all are written together.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn poison_fails_its_own_writer() {
     let store = Arc::new(fresh().await);
-    let poison = || {
-        let mut new = call("poison", &json!({}));
-        if let Record::Interaction(record) = &mut new.record {
-            record.at = Timestamp(i64::MAX);
-            record.response_id = Some("a\0b".into());
-        }
-        new
-    };
     let mut tasks = JoinSet::new();
     for writer in 0..30 {
         let store = Arc::clone(&store);
-        let new = if writer == 7 { poison() } else { call(&format!("c{writer}"), &json!({})) };
-        tasks.spawn(
-            async move { Records::append(&*store, vec![new]).await.map(|appended| appended.accepted) },
-        );
+        let new = match writer {
+            7 => score("no\0text", "c1", "thumbs", 1.0, "feedback"),
+            8 => call("c8", &json!({"response_id": "a\0b"})),
+            _ => call(&format!("c{writer}"), &json!({})),
+        };
+        tasks.spawn(async move { (writer, Records::append(&*store, vec![new]).await) });
     }
-    assert!(tasks.join_all().await.into_iter().all(|answer| answer == Ok(1)));
+    for (writer, answer) in tasks.join_all().await {
+        match answer {
+            Ok(appended) => assert!(writer != 7 && appended.accepted == 1, "writer {writer}"),
+            Err(failure) => assert!(writer == 7 && !failure.retryable, "writer {writer}: {failure}"),
+        }
+    }
+    assert_eq!(store.after(0, 100).await.unwrap().len(), 29);
     assert!(store.interaction("a\0b").await.unwrap().is_none());
-    store.pin(first_turn(pin(1, "support", Arm::Control, 1, START))).await.unwrap();
-    assert_eq!(store.session(unit(1), START).await.unwrap().len(), 1);
+    assert!(store.interaction("ab").await.unwrap().is_some());
 }
 
 /// INVARIANT(no-secret): no failure repeats the address or the password.

@@ -19,9 +19,15 @@ const FENCE: &str = "---\n";
 /// Reads a file's text. `end` is the file name's extension.
 pub fn parse(kind: &str, end: &str, text: &str) -> Result<Given, String> {
     let mut given = match (kind, end) {
-        ("system_prompt" | "prompt_template" | "rubric", "md" | "txt" | "j2" | "mustache") => prose(kind, end, text)?,
+        ("system_prompt" | "prompt_template" | "rubric", "md" | "txt" | "j2" | "mustache") => {
+            prose(kind, end, text)?
+        }
         (_, "yaml" | "yml" | "json" | "toml") => data(end, text)?,
-        _ => return Err(format!("a file ending in .{end} is no content of kind {kind}: use .md for texts, .yaml for the rest")),
+        _ => {
+            return Err(format!(
+                "a file ending in .{end} is no content of kind {kind}: use .md for texts, .yaml for the rest"
+            ));
+        }
     };
     let requires = given.remove("requires").unwrap_or_else(|| json!([]));
     let needs = requires.as_array().ok_or("requires: write a list")?.iter().map(people::requirement);
@@ -104,7 +110,11 @@ mod tests {
                 json!([{ "kind": "output_parser", "name": "json", "version_min": 3 }]),
             ),
             ("rubric", json!({ "instructions": "Is it kind?" }), json!([])),
-            ("sampling", json!({ "temperature": 0.2, "stop": ["---\n"] }), json!([{ "kind": "model", "version_min": 1 }])),
+            (
+                "sampling",
+                json!({ "temperature": 0.2, "stop": ["---\n"] }),
+                json!([{ "kind": "model", "version_min": 1 }]),
+            ),
         ];
         for (kind, content, requires) in cases {
             let (end, text) = write(kind, &content, &requires);
@@ -115,7 +125,8 @@ mod tests {
 
     #[test]
     fn toml_is_read_and_needs_may_be_short() {
-        let given = parse("sampling", "toml", "temperature = 0.5\nrequires = [\"output_parser/json@3\"]\n").unwrap();
+        let given =
+            parse("sampling", "toml", "temperature = 0.5\nrequires = [\"output_parser/json@3\"]\n").unwrap();
         assert_eq!(given.content, json!({ "temperature": 0.5 }));
         assert_eq!(given.requires, [json!({ "kind": "output_parser", "name": "json", "version_min": 3 })]);
         assert!(parse("model", "md", "x").unwrap_err().contains(".yaml"));

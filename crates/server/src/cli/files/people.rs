@@ -42,7 +42,12 @@ pub fn feature_file(mut value: Value, written: &dyn Fn(&str, &str) -> String) ->
         }
     };
     show(&mut value["control"]);
-    value.get_mut("variants").and_then(Value::as_object_mut).into_iter().flatten().for_each(|(_, one)| show(one));
+    value
+        .get_mut("variants")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flatten()
+        .for_each(|(_, one)| show(one));
     if let Some(judge) = value.get_mut("judge").and_then(Value::as_object_mut) {
         for kind in ["rubric", "model"] {
             let shown = written(kind, judge.get(kind).and_then(Value::as_str).unwrap_or_default());

@@ -9,7 +9,9 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use serinus_domain::{
-    desired::{DesiredChannel, DesiredEnvironment, DesiredFeature, DesiredFlag, DesiredGroup, DesiredSegment},
+    desired::{
+        DesiredChannel, DesiredEnvironment, DesiredFeature, DesiredFlag, DesiredGroup, DesiredSegment,
+    },
     entity::ArtifactKind,
 };
 
@@ -84,7 +86,8 @@ impl Reading<'_> {
                 continue;
             }
             let text = self.text(&file)?;
-            let members = content::data(extension(&file), &text).map_err(|refused| at(&file, &text, &refused))?;
+            let members =
+                content::data(extension(&file), &text).map_err(|refused| at(&file, &text, &refused))?;
             let value = Value::Object(members.clone());
             typed::<Settings>(&value).map_err(|refused| at(&file, &text, &refused))?;
             return Ok(Some(members));
@@ -106,7 +109,8 @@ impl Reading<'_> {
                 continue;
             }
             let members = content::data(end, &text).map_err(|refused| at(&file, &text, &refused))?;
-            let value = exact(self, &file, Value::Object(members)).map_err(|refused| at(&file, &text, &refused))?;
+            let value =
+                exact(self, &file, Value::Object(members)).map_err(|refused| at(&file, &text, &refused))?;
             typed::<T>(&value).map_err(|refused| at(&file, &text, &refused))?;
             let key = stem(&file);
             if all.insert(key.clone(), value).is_some() {
@@ -126,10 +130,14 @@ impl Reading<'_> {
             return Ok(if text.contains('/') { text.to_owned() } else { format!("{kind}/{text}") });
         };
         let beside = file.parent().unwrap_or(self.dir).join(path);
-        let places = [beside, self.dir.join("artifacts").join(kind).join(path), self.dir.join("prompts").join(path)];
+        let places =
+            [beside, self.dir.join("artifacts").join(kind).join(path), self.dir.join("prompts").join(path)];
         let found = places.iter().find(|place| place.is_file()).ok_or_else(|| {
             let near = nearest_file(&places, path).map(|near| format!(" (did you mean \"@{near}\"?)"));
-            format!("no file {path} beside it, in artifacts/{kind}/ or in prompts/{}", near.unwrap_or_default())
+            format!(
+                "no file {path} beside it, in artifacts/{kind}/ or in prompts/{}",
+                near.unwrap_or_default()
+            )
         })?;
         let (_, name, version) = self.artifact(kind, found).map_err(|refused| format!("{refused:#}"))?;
         Ok(match version {
@@ -144,7 +152,8 @@ impl Reading<'_> {
         let (name, version) = match stem.rsplit_once('@') {
             Some((name, number)) => {
                 let number = number.parse().ok().filter(|number| *number > 0);
-                let number = number.with_context(|| format!("{}: after @ stands a version's number", file.display()))?;
+                let number = number
+                    .with_context(|| format!("{}: after @ stands a version's number", file.display()))?;
                 (name.to_owned(), Some(number))
             }
             None => (stem, None),
@@ -158,14 +167,16 @@ impl Reading<'_> {
             bail!("{} and {} both give {kind}/{}: rename one", other.display(), file.display(), place.1);
         }
         let text = self.text(&file)?;
-        let given = content::parse(kind, extension(&file), &text).map_err(|refused| at(&file, &text, &refused))?;
+        let given =
+            content::parse(kind, extension(&file), &text).map_err(|refused| at(&file, &text, &refused))?;
         self.artifacts.insert(place.clone(), (file, given));
         Ok(place)
     }
 
     fn artifacts_value(&self) -> Value {
         let all = self.artifacts.iter().map(|((kind, name, version), (_, given))| {
-            let mut one = json!({ "kind": kind, "name": name, "content": given.content, "requires": given.requires });
+            let mut one =
+                json!({ "kind": kind, "name": name, "content": given.content, "requires": given.requires });
             if let Some(version) = version {
                 one["version"] = (*version).into();
             }
@@ -196,8 +207,10 @@ fn files_in(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 fn nearest_file(places: &[PathBuf], path: &str) -> Option<String> {
     let dirs = places.iter().filter_map(|place| place.parent());
-    let names: Vec<String> =
-        dirs.flat_map(|dir| files_in(dir).unwrap_or_default()).map(|file| file_name(&file).to_owned()).collect();
+    let names: Vec<String> = dirs
+        .flat_map(|dir| files_in(dir).unwrap_or_default())
+        .map(|file| file_name(&file).to_owned())
+        .collect();
     human::nearest(path, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
@@ -245,7 +258,8 @@ fn line_of(text: &str, refused: &str) -> Option<usize> {
     let word = unknown.or(last)?;
     let starts = |line: &str| {
         let line = line.trim_start_matches([' ', '-', '{', '"', '\'']);
-        line.strip_prefix(word).is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with([':', '=']))
+        line.strip_prefix(word)
+            .is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with([':', '=']))
     };
     let found = text.lines().position(starts);
     found.or_else(|| text.lines().position(|line| line.contains(word))).map(|line| line + 1)

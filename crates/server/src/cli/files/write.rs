@@ -80,7 +80,9 @@ impl Writing<'_> {
         dirs.extend(kinds.map(|kind| Path::new("artifacts").join(kind.to_string())));
         let mut others = Vec::new();
         for dir in dirs.iter().filter(|dir| self.dir.join(dir).is_dir()) {
-            for entry in std::fs::read_dir(self.dir.join(dir)).with_context(|| format!("reading {}", dir.display()))? {
+            for entry in
+                std::fs::read_dir(self.dir.join(dir)).with_context(|| format!("reading {}", dir.display()))?
+            {
                 let place = dir.join(entry?.file_name());
                 if !self.written.contains(&place) {
                     others.push(place);
