@@ -55,25 +55,6 @@ pub(crate) enum Gate {
     Review,
 }
 
-/// How a command is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Way {
-    pub gate: Gate,
-    pub on_conflict: OnConflict,
-}
-
-impl From<(Gate, OnConflict)> for Way {
-    fn from((gate, on_conflict): (Gate, OnConflict)) -> Self {
-        Self { gate, on_conflict }
-    }
-}
-
-impl From<OnConflict> for Way {
-    fn from(on_conflict: OnConflict) -> Self {
-        Self { gate: Gate::Review, on_conflict }
-    }
-}
-
 /// What a command comes to.
 pub(crate) struct Plan<T> {
     /// The revision to append; none where nothing is to change.
@@ -185,15 +166,14 @@ async fn fetch(app: &App, change: &Change, contents: &mut Contents) -> Result<()
     Ok(())
 }
 
-/// Decides, appends and waits for the effect. `decide` is asked again after a lost race where the command's way says so. What has
+/// Decides, appends and waits for the effect. `decide` is asked again after a lost race where `on_conflict` says so. What has
 /// to wait for a second person is kept as a proposal, and that is what the caller then hears.
 pub(crate) async fn commit<T>(
     app: &App,
     who: &Identity,
-    way: impl Into<Way>,
+    (gate, on_conflict): (Gate, OnConflict),
     decide: impl Fn(&Base, Timestamp) -> Result<Plan<T>, Rejection>,
 ) -> Result<Committed<T>, ApiError> {
-    let Way { gate, on_conflict } = way.into();
     let mut retries = 0;
     loop {
         let base = at_head(app).await?;

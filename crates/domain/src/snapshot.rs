@@ -53,7 +53,8 @@ pub struct Snapshot {
     pub digest: Digest,
     /// When it was appended.
     pub at: Timestamp,
-    documents: BTreeMap<DocKey, Arc<Stored>>,
+    /// Shared by whoever holds the same revision; copied by the next one alone.
+    documents: Arc<BTreeMap<DocKey, Arc<Stored>>>,
 }
 
 impl Default for Snapshot {
@@ -62,7 +63,7 @@ impl Default for Snapshot {
             revision: RevisionNumber(0),
             digest: Digest::ZERO,
             at: Timestamp::default(),
-            documents: BTreeMap::new(),
+            documents: Arc::default(),
         }
     }
 }
@@ -79,7 +80,7 @@ impl Snapshot {
             let document = Document::from_value(&body);
             (key, Arc::new(Stored { body, document, revision }))
         };
-        Self { revision, digest, at, documents: documents.into_iter().map(stored).collect() }
+        Self { revision, digest, at, documents: Arc::new(documents.into_iter().map(stored).collect()) }
     }
 
     /// The snapshot after `revision`.
@@ -91,7 +92,7 @@ impl Snapshot {
         if revision.body.parent != self.digest {
             return Err(Refused::Fork { number });
         }
-        let mut documents = self.documents.clone();
+        let mut documents = BTreeMap::clone(&self.documents);
         for change in &revision.body.changes {
             match change {
                 Change::Put { key, body } => {
@@ -106,6 +107,7 @@ impl Snapshot {
                 }
             }
         }
+        let documents = Arc::new(documents);
         Ok(Self { revision: number, digest: revision.digest, at: revision.body.at, documents })
     }
 

@@ -3,17 +3,22 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{Arc, PoisonError, RwLock},
+    task::{Context, Poll},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::Context;
+use anyhow::Context as _;
 use axum::{
     Router,
     extract::{Request, State},
     http::HeaderMap,
+    middleware::from_fn,
     response::{IntoResponse, Response},
 };
+use futures::{FutureExt as _, future::BoxFuture};
+use http_body::Body as _;
 use serde_json::json;
 use serinus_control::{
     AuthError, AuthPolicy, Authenticator, ENVIRONMENT, ENVIRONMENT_HEADER, EnvironmentReader, Environments,
@@ -25,11 +30,12 @@ use serinus_store::{
     Desk, InteractionFilter, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
 use crate::{
     config::Config,
-    node::{self, Shared},
+    linger::linger,
+    node::{self, Shared, Surfaces},
 };
 
 /// How often the list of environments is read: how long one that was made on another node stays unknown here.
@@ -59,7 +65,7 @@ pub struct Host {
     shared: Shared,
     home: Arc<dyn Store>,
     registry: Arc<Registry>,
-    routers: RwLock<BTreeMap<String, Router>>,
+    surfaces: RwLock<BTreeMap<String, Surfaces>>,
 }
 
 impl Host {
@@ -90,8 +96,8 @@ impl Host {
             shutdown: CancellationToken::new(),
             config,
         };
-        let (registry, routers) = (Arc::default(), RwLock::default());
-        let host = Arc::new(Self { shared, home, registry, routers });
+        let (registry, surfaces) = (Arc::default(), RwLock::default());
+        let host = Arc::new(Self { shared, home, registry, surfaces });
         for (key, store) in stores {
             host.enter(&key, store).await?;
         }
@@ -105,14 +111,15 @@ impl Host {
     }
 
     /// Every surface of every environment.
-    pub fn router(self: &Arc<Self>) -> Router {
-        Router::new().fallback(dispatch).with_state(Arc::clone(self))
+    pub fn front(self: &Arc<Self>) -> Front {
+        let rest = Router::new().fallback(dispatch).with_state(Arc::clone(self)).layer(from_fn(linger));
+        Front { host: Arc::clone(self), rest }
     }
 
     async fn enter(&self, key: &str, store: Arc<dyn Store>) -> anyhow::Result<()> {
         let environments = Arc::clone(&self.registry) as Arc<dyn Environments>;
-        let (reader, router) = node::open(&self.shared, key, store, environments).await?;
-        self.routers.write().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), router);
+        let (reader, surfaces) = node::open(&self.shared, key, store, environments).await?;
+        self.surfaces.write().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), surfaces);
         self.registry.0.write().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), reader);
         Ok(())
     }
@@ -172,15 +179,56 @@ impl Host {
             .then(|| key.to_owned())
     }
 
-    fn route(&self, key: &str) -> Result<Router, Box<Problem>> {
-        let routers = self.routers.read().unwrap_or_else(PoisonError::into_inner);
-        routers.get(key).cloned().ok_or_else(|| {
+    fn route(&self, key: &str) -> Result<Surfaces, Box<Problem>> {
+        let surfaces = self.surfaces.read().unwrap_or_else(PoisonError::into_inner);
+        surfaces.get(key).cloned().ok_or_else(|| {
             let key: String = key.chars().take(80).collect();
-            let known = routers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let known = surfaces.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let detail = format!("environment \"{key}\" does not exist: there are {known}");
             Box::new(Problem::new(axum::http::StatusCode::NOT_FOUND, "environment.unknown", detail))
         })
     }
+}
+
+/// What the port is served by: remote evaluation on a short way of its own, everything else by its routes.
+#[derive(Clone)]
+pub struct Front {
+    host: Arc<Host>,
+    rest: Router,
+}
+
+impl Service<Request> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if !is_short(&request) {
+            return self.rest.clone().oneshot(request).boxed();
+        }
+        let host = Arc::clone(&self.host);
+        async move {
+            let named = host.named(&request);
+            let (parts, body) = request.into_parts();
+            let found = host.environment_of(&parts.headers, named).await.and_then(|key| host.route(&key));
+            Ok(match found {
+                Ok(surfaces) => surfaces.evaluation.answer(Request::from_parts(parts, body)).await,
+                Err(refused) => refused.into_response(),
+            })
+        }
+        .boxed()
+    }
+}
+
+/// Whether a request is for remote evaluation, and so small that nobody refuses to read it.
+fn is_short(request: &Request) -> bool {
+    const BYTES_MAX: u64 = 64 * 1024;
+    request.uri().path().starts_with("/ofrep/")
+        && request.body().size_hint().upper().is_some_and(|bytes| bytes <= BYTES_MAX)
 }
 
 /// Where a request says that it goes.
@@ -208,7 +256,7 @@ async fn dispatch(State(host): State<Arc<Host>>, request: Request) -> Response {
         Err(refused) => Err(refused),
     };
     match found {
-        Ok(router) => router.oneshot(request).await.into_response(),
+        Ok(surfaces) => surfaces.router.oneshot(request).await.into_response(),
         Err(refused) => refused.into_response(),
     }
 }

@@ -25,7 +25,8 @@ use serinus_domain::{
     units::Timestamp,
 };
 use serinus_gateway::{
-    Gateway, GatewayConfig, GatewayLimits, Provider, Pseudonyms, evaluation_refused, is_notification,
+    Gateway, GatewayConfig, GatewayLimits, Provider, Pseudonyms, evaluation, evaluation_refused,
+    is_notification,
 };
 use serinus_llm::{Jitter, OpenAiCompatible, ProviderConfig, ScaledTimer, Timer};
 use serinus_loops::{
@@ -82,7 +83,7 @@ pub async fn open(
     key: &str,
     store: Arc<dyn Store>,
     environments: Arc<dyn Environments>,
-) -> anyhow::Result<(EnvironmentReader, Router)> {
+) -> anyhow::Result<(EnvironmentReader, Surfaces)> {
     let folder = folder(&shared.config.data, key);
     let follower = Node { name: shared.config.node.clone(), list_key: Some(list_key(&shared.pseudonym_key)) };
     let live = Live::start(
@@ -100,7 +101,9 @@ pub async fn open(
     start_loops(shared, &parts)?;
     shared.tasks.spawn(gateway_tasks.run(shared.answered.clone()));
     let router = router(shared, &parts, &gateway, environments, sources(&shared.config)?);
-    Ok((EnvironmentReader { key: parts.key, store: parts.store, live: parts.live }, router))
+    let evaluation = Evaluation { auth: Arc::new(shared.auth.within(&parts.key)), gateway };
+    let reader = EnvironmentReader { key: parts.key, store: parts.store, live: parts.live };
+    Ok((reader, Surfaces { router, evaluation }))
 }
 
 /// The key of lists of people, which gives nothing away of the key that it comes from.
@@ -110,6 +113,35 @@ fn list_key(pseudonym_key: &[u8; 32]) -> ListKey {
     block[..32].copy_from_slice(pseudonym_key);
     let code = Hmac::<Sha256>::new(&block.into()).chain_update(b"serinus lists").finalize();
     ListKey::new(code.into_bytes().into())
+}
+
+/// How an environment is called.
+#[derive(Clone)]
+pub struct Surfaces {
+    /// All routes.
+    pub router: Router,
+    /// Remote evaluation by itself: layers and routes cost several times what an evaluation does.
+    pub evaluation: Evaluation,
+}
+
+/// An environment's remote evaluation.
+#[derive(Clone)]
+pub struct Evaluation {
+    auth: Arc<Authenticator>,
+    gateway: Arc<Gateway>,
+}
+
+impl Evaluation {
+    /// Answers a request under `/ofrep/`, for whoever may evaluate.
+    pub async fn answer(&self, request: Request) -> Response {
+        // A browser asks before it calls, without credentials; the answer holds nothing. Notifications bring a token of their own.
+        let open = request.method() == axum::http::Method::OPTIONS || is_notification(request.uri());
+        if !open && let Err(refused) = self.auth.check(request.headers(), Scope::Evaluate).await {
+            let details = refused.to_string();
+            return evaluation_refused(&self.gateway, request.headers(), refused.status(), &details);
+        }
+        evaluation(&self.gateway, request).await
+    }
 }
 
 /// What the one clock says.

@@ -8,11 +8,14 @@ use std::{
 };
 
 use anyhow::Context;
-use axum::{Router, middleware::from_fn};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::make::Shared;
 
-use crate::{config::Config, environments::Host, linger::linger};
+use crate::{
+    config::Config,
+    environments::{Front, Host},
+};
 
 /// How long a drain waits for answers that are being streamed.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -27,7 +30,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let base = format!("http://{address}");
     let host = Host::open(config, &base).await?;
     let shared = host.shared();
-    let router = host.router().layer(from_fn(linger));
+    let front = host.front();
     announce(&shared.config, &base, started);
     publish_address(&shared.config.data, &base)?;
     let signalled = shared.shutdown.clone();
@@ -35,7 +38,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         stop_signal().await;
         signalled.cancel();
     });
-    let served = serve(listener, router, shared.shutdown.clone()).await;
+    let served = serve(listener, front, shared.shutdown.clone()).await;
     shared.answered.cancel();
     shared.shutdown.cancel();
     shared.tasks.close();
@@ -45,7 +48,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     served
 }
 
-async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> anyhow::Result<()> {
+async fn serve(listener: TcpListener, front: Front, shutdown: CancellationToken) -> anyhow::Result<()> {
     use axum::serve::ListenerExt;
     // Without it a short stream waits 40 ms for the client's delayed acknowledgement.
     let listener = listener.tap_io(|socket| {
@@ -54,8 +57,8 @@ async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToke
         }
     });
     let drained = shutdown.clone();
-    let serving =
-        axum::serve(listener, router).with_graceful_shutdown(async move { drained.cancelled().await });
+    let serving = axum::serve(listener, Shared::new(front))
+        .with_graceful_shutdown(async move { drained.cancelled().await });
     tokio::select! {
         served = serving => served.context("serving"),
         () = async { shutdown.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),

@@ -348,7 +348,7 @@ fn priced_model(
 }
 
 /// A thousand calls' input; none where nobody said what the model costs.
-fn cost(tokens: &TokenCount, model: &ModelContent) -> Option<MicroUsd> {
+pub(crate) fn cost(tokens: &TokenCount, model: &ModelContent) -> Option<MicroUsd> {
     let price = model.input_micro_usd_per_million.0;
     let count = i64::try_from(tokens.count).ok()?;
     (price > 0).then(|| MicroUsd(price.saturating_mul(count) / 1000))

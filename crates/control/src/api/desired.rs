@@ -21,7 +21,7 @@ use similar::TextDiff;
 use utoipa::ToSchema;
 
 use crate::{
-    append::{Activation, Base, OnConflict, Plan, at_head, commit},
+    append::{Activation, Base, Gate, OnConflict, Plan, at_head, commit},
     auth::{Identity, Scope},
     error::ApiError,
     extract::{Body, Reader, Writer},
@@ -185,7 +185,7 @@ pub(crate) async fn apply(
         (Some(_), Some(base)) => LogReader::read(app.store(), base, NAMED_MAX).await?,
         _ => Vec::new(),
     };
-    let done = commit(&app, &who, OnConflict::Tell, |base, now| {
+    let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, now| {
         let planned = desired::plan(&base.snapshot, &base.contents, &body.desired, &who.actor, now);
         let planned = planned.map_err(all_of)?;
         if body.digest.is_some_and(|seen| seen != planned.digest) {

@@ -16,15 +16,15 @@ use serinus_domain::{
     id::EnvironmentKey,
     revision::RevisionNumber,
 };
-use serinus_store::Desk;
+use serinus_store::{Desk, Log};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::people;
 use crate::{
-    append::{Activation, Gate, OnConflict, Plan, commit},
-    auth::{Role, Scope},
-    environments::ENVIRONMENT,
+    append::{Activation, Gate, OnConflict, Plan, commit, signed},
+    auth::{Identity, Role, Scope},
+    environments::{ENVIRONMENT, EnvironmentReader},
     error::ApiError,
     extract::{Body, Key, Reader},
     proposal,
@@ -165,14 +165,20 @@ async fn make(
         return Err(Rejection::new("environment.invalid", text).into());
     }
     let (home, now) = (app.control.auth.home(), app.now());
-    let paper = json!({ "key": key, "description": body.description, "created_at": now });
+    let paper = json!({ "key": key, "created_at": now });
     // Somebody who made it at the same moment made the same.
     Desk::write(home, ENVIRONMENT, key.as_str(), 0, &paper, now).await?;
     people::grant(app, &who, key.as_str(), Role::Admin).await?;
     tracing::info!(environment = %key, "{} made environment {key}", who.actor);
     let deadline = Instant::now() + OPEN_WAIT_MAX;
     loop {
-        if let Some(view) = view(app, key.as_str()) {
+        if let Some(reader) = app.control.environments.get(key.as_str()) {
+            describe(app, &who, &reader, body.description.as_deref().unwrap_or_default()).await?;
+            let rules = EnvironmentDoc {
+                description: body.description.clone().unwrap_or_default(),
+                ..proposal::rules(&reader.live.load().snapshot)
+            };
+            let view = shown(key.as_str(), rules, reader.live.load().snapshot.revision);
             return Ok((StatusCode::CREATED, Json(view)).into_response());
         }
         if Instant::now() >= deadline {
@@ -182,6 +188,23 @@ async fn make(
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// What a new environment is for, as the first revision of its own log.
+async fn describe(
+    app: &App,
+    who: &Identity,
+    reader: &EnvironmentReader,
+    description: &str,
+) -> Result<(), ApiError> {
+    let active = reader.live.load();
+    if description.is_empty() || active.snapshot.revision != RevisionNumber(0) {
+        return Ok(());
+    }
+    let rules = EnvironmentDoc { description: description.to_owned(), ..EnvironmentDoc::default() };
+    let draft = signed(put_environment(&active.snapshot, &rules, &who.actor)?, who);
+    Log::append(&*reader.store, &draft, app.now()).await?;
+    Ok(())
 }
 
 fn view(app: &App, key: &str) -> Option<EnvironmentView> {

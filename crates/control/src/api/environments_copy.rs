@@ -19,7 +19,7 @@ use super::{
     revisions_audit::PathDifference,
 };
 use crate::{
-    append::{Activation, OnConflict, Plan, at_head, commit},
+    append::{Activation, Gate, OnConflict, Plan, at_head, commit},
     auth::Scope,
     error::ApiError,
     extract::{Body, Params, Reader, Writer, invalid_key},
@@ -94,7 +94,7 @@ pub(crate) async fn copy(
         let target = Side { snapshot: &base.snapshot, contents: &base.contents };
         (plan(target, app.now())?.steps, None, None)
     } else {
-        let done = commit(&app, &who, OnConflict::Tell, |base, now| {
+        let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, now| {
             let planned = plan(Side { snapshot: &base.snapshot, contents: &base.contents }, now)?;
             Ok(Plan { draft: planned.draft, blobs: planned.blobs, value: planned.steps })
         })

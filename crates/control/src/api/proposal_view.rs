@@ -7,20 +7,24 @@ use serde_json::Value;
 use serinus_domain::{
     bundle::Contents,
     digest::Digest,
-    entity::{ArtifactDoc, ArtifactRef, Document, RolloutDoc},
+    entity::{ArtifactDoc, ArtifactRef, Content, Document, LayerKind, ModelContent, RolloutDoc},
     proposal::{Proposal, Standing},
     revision::{Change, RevisionNumber},
     snapshot::Snapshot,
-    units::Timestamp,
+    units::{MicroUsd, Timestamp},
 };
 use utoipa::ToSchema;
 
-use super::rollout_view::RolloutView;
+use super::{
+    artifact_view::{cost, sent_text},
+    rollout_view::RolloutView,
+};
 use crate::{
     append::{Activation, Base},
     error::ApiError,
     proposal::{self, words},
     state::App,
+    token_count::{self, TokenCount},
 };
 
 /// A proposal in a list.
@@ -153,6 +157,16 @@ pub struct ProposedVersion {
     pub words_added: usize,
     /// Words that only the old one has.
     pub words_removed: usize,
+    /// Of a content that is sent with every call: its tokens, as the rollout's model counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokenCount>,
+    /// Of the one before, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_before: Option<TokenCount>,
+    /// Where that model's price is known: what these tokens cost in a thousand calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub cost_per_1000_calls_micro_usd: Option<MicroUsd>,
 }
 
 /// A proposal.
@@ -226,7 +240,7 @@ impl ProposalView {
         let valid = proposal.approvals.iter().filter(|given| given.digest == proposal.digest);
         Ok(Self {
             waits_for: waits_for(&proposal, rules.approvals_min),
-            versions: versions(&proposal, &starts, &base),
+            versions: counted(versions(&proposal, &starts, &base), model(&proposal, &starts, &base)).await,
             changes: proposal.changes.iter().map(|change| proposed(change, &base.snapshot)).collect(),
             conflicts: conflicts
                 .into_iter()
@@ -343,9 +357,42 @@ fn versions(proposal: &Proposal, starts: &[RolloutDoc], base: &Base) -> Vec<Prop
                 content_before: before,
                 words_added,
                 words_removed,
+                tokens: None,
+                tokens_before: None,
+                cost_per_1000_calls_micro_usd: None,
             }
         })
         .collect()
+}
+
+/// The versions with what they come to in tokens and money.
+async fn counted(mut versions: Vec<ProposedVersion>, model: Option<ModelContent>) -> Vec<ProposedVersion> {
+    let count = async |reference: &ArtifactRef, content: Option<&Value>| {
+        let sent = sent_text(&Content::parse(reference.kind, content?).ok()?)?;
+        token_count::count(sent, model.as_ref().map(|model| model.model.clone())).await
+    };
+    for one in &mut versions {
+        one.tokens = count(&one.reference, one.content.as_ref()).await;
+        one.tokens_before = count(&one.reference, one.content_before.as_ref()).await;
+        let priced = one.tokens.as_ref().zip(model.as_ref());
+        one.cost_per_1000_calls_micro_usd = priced.and_then(|(tokens, model)| cost(tokens, model));
+    }
+    versions
+}
+
+/// The model that the rollout's candidate calls.
+fn model(proposal: &Proposal, starts: &[RolloutDoc], base: &Base) -> Option<ModelContent> {
+    let candidate = starts.first()?.spec.candidate.values().next()?;
+    let reference = candidate.get(LayerKind::Model)?;
+    let brought = proposal.changes.iter().filter_map(document).find_map(|document| match document {
+        Document::Artifact(doc) if doc.reference() == *reference => Some(doc),
+        _ => None,
+    });
+    let doc = brought.or_else(|| base.snapshot.artifact(reference).cloned())?;
+    match Content::parse(doc.artifact_kind, &content_of(&doc, &base.contents)?).ok()? {
+        Content::Model(model) => Some(model),
+        _ => None,
+    }
 }
 
 fn content_of(doc: &ArtifactDoc, contents: &Contents) -> Option<Value> {

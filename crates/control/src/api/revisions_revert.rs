@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::{desired::needs_admin, revisions_audit::with_before};
 use crate::{
-    append::{Activation, OnConflict, Plan, at_head, commit},
+    append::{Activation, Gate, OnConflict, Plan, at_head, commit},
     auth::{Identity, Scope},
     error::ApiError,
     extract::{Body, Key, Writer},
@@ -77,7 +77,7 @@ pub(crate) async fn revert(
     if body.dry_run {
         return Ok(Json(shown(number, &planned, None, None)));
     }
-    let done = commit(&app, &who, OnConflict::Tell, |base, now| {
+    let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, now| {
         let planned = decide_revert(&base.snapshot, &base.contents, &before, &revision, &who.actor, now);
         let planned = planned.map_err(refused)?;
         Ok(Plan::new(planned.draft.clone(), planned))

@@ -15,7 +15,7 @@ async fn two_versions_differ_by_words_and_by_path() {
         (&diff["form"], &diff["words_added"], &diff["words_removed"]),
         (&json!("text"), &json!(1), &json!(1))
     );
-    assert_eq!(diff["lines"][0]["words"][1], json!({ "op": "remove", "text": "kindly" }), "{diff}");
+    assert_eq!(diff["lines"][0]["words"][1], json!({ "op": "remove", "text": "kindly." }), "{diff}");
     world.publish("model", "small", json!({ "provider": "openai", "model": "gpt-4o" })).await;
     let diff = world.get("/artifacts/model/small/diff?from=1&to=2").await;
     assert_eq!(

@@ -173,7 +173,10 @@ impl World {
                 }
                 now()
             }),
-            random: Arc::new(move || u128::from(chance.fetch_add(1, Ordering::SeqCst)) << 64 | 0xfeed),
+            random: Arc::new(move || {
+                let next = u128::from(chance.fetch_add(1, Ordering::SeqCst));
+                next << 64 | next
+            }),
             auth: Arc::new(Authenticator::new(policy, shared.clone(), Arc::new(still))),
             clock_factor: 60.0,
             environment: "production".into(),

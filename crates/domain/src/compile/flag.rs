@@ -122,7 +122,7 @@ pub(super) fn compile(place: &Place<'_>, diagnostics: &mut Vec<Diagnostic>) -> F
     }
     for key in stuck {
         let Some((doc, source)) = chained.get(key) else { continue };
-        let reason = "its prerequisites lead in a circle: break it".to_owned();
+        let reason = "its prerequisites lead in a circle: break it";
         made.insert(key.clone(), Arc::new(broken(doc, source, reason)));
     }
     let mut told: Vec<_> =
@@ -152,7 +152,7 @@ fn kept(place: &Place<'_>, doc: &FlagDoc, source: &Arc<Stored>, made: &Flags) ->
     same.then(|| Arc::clone(flag))
 }
 
-fn broken(doc: &FlagDoc, source: &Arc<Stored>, reason: String) -> CompiledFlag {
+fn broken(doc: &FlagDoc, source: &Arc<Stored>, reason: &str) -> CompiledFlag {
     CompiledFlag {
         variants: Vec::new(),
         default: 0,
@@ -172,7 +172,7 @@ fn broken(doc: &FlagDoc, source: &Arc<Stored>, reason: String) -> CompiledFlag {
 }
 
 fn one(place: &Place<'_>, doc: &FlagDoc, source: &Arc<Stored>, made: &Flags) -> CompiledFlag {
-    whole(place, doc, source, made).unwrap_or_else(|reason| broken(doc, source, reason))
+    whole(place, doc, source, made).unwrap_or_else(|reason| broken(doc, source, &reason))
 }
 
 fn whole(
@@ -195,7 +195,7 @@ fn whole(
     let rules = rules.map(|(place_in_list, one)| rule(doc, place_in_list, one, &at, place, &mut needs));
     let rules = rules.collect::<Result<_, _>>()?;
     let prerequisites: Vec<_> =
-        doc.prerequisites.iter().map(|other| prerequisite(other, made, &at)).collect::<Result<_, _>>()?;
+        doc.prerequisites.iter().map(|other| prerequisite(other, made, at)).collect::<Result<_, _>>()?;
     let mut chain = (0, 1);
     for other in &prerequisites {
         let (depth, flags) = other.flag.chain;

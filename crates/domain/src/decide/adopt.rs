@@ -40,7 +40,7 @@ pub fn adopt(
         left_out.extend(refused);
         if dropped.is_empty() {
             let message = format!("import {} documents", documents.len() - left_out.len());
-            let (draft, _) = running.finish(message).map_err(first)?;
+            let draft = running.finish(message).map_err(first)?.draft;
             return Ok(Adopted { draft, left_out });
         }
         left_out.extend(dropped);

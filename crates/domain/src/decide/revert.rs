@@ -93,7 +93,7 @@ pub fn revert(
     }
     let number = revision.body.number;
     let message = format!("revert revision {number}: {}", revision.body.message);
-    let (draft, _) = running.finish(message).map_err(|mut refused| refused.swap_remove(0))?;
+    let draft = running.finish(message).map_err(|mut refused| refused.swap_remove(0))?.draft;
     let provenance = Provenance { reverts: Some(number), ..Provenance::default() };
     Ok(Reverting { draft: draft.map(|draft| Draft { provenance, ..draft }), back, left })
 }

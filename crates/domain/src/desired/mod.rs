@@ -2,6 +2,7 @@
 //! operations and have no place here; lists of people stay where they are and show as digests. Knows nothing of files.
 
 mod export;
+mod making;
 mod plan;
 mod reference;
 mod running;

@@ -31,6 +31,14 @@ pub(crate) struct Running<'a> {
     blobs: Vec<Vec<u8>>,
 }
 
+/// What a run of steps came to.
+pub(crate) struct Finished {
+    /// All of it as one revision; none where nothing changed.
+    pub draft: Option<Draft>,
+    /// Blobs that it names.
+    pub blobs: Vec<Vec<u8>>,
+}
+
 impl<'a> Running<'a> {
     /// Begins at a head.
     pub fn new(first: &'a Snapshot, held: &'a Contents, actor: &'a str, now: Timestamp) -> Self {
@@ -132,9 +140,9 @@ impl<'a> Running<'a> {
     }
 
     /// One draft with every change, and the blobs that it names. Refused where it would break what compiles now.
-    pub fn finish(self, message: String) -> Result<(Option<Draft>, Vec<Vec<u8>>), Vec<Rejection>> {
+    pub fn finish(self, message: String) -> Result<Finished, Vec<Rejection>> {
         if self.changes.is_empty() {
-            return Ok((None, Vec::new()));
+            return Ok(Finished { draft: None, blobs: Vec::new() });
         }
         if self.changes.len() > CHANGES_MAX {
             let text = format!(
@@ -152,6 +160,6 @@ impl<'a> Running<'a> {
             return Err(newly);
         }
         let draft = self.draft(self.first.revision, message, self.changes.clone());
-        Ok((Some(draft), self.blobs))
+        Ok(Finished { draft: Some(draft), blobs: self.blobs })
     }
 }

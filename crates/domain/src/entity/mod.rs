@@ -20,7 +20,7 @@ mod rollout;
 mod schedule;
 mod segment;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,52 +56,52 @@ use crate::{
 /// Where a document stands in the snapshot: `kind/…`. Ordered, so that a fold has one order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct DocKey(String);
+pub struct DocKey(Arc<str>);
 
 impl DocKey {
     /// The key of a feature.
     pub fn feature(key: &FeatureKey) -> Self {
-        Self(format!("feature/{key}"))
+        Self(format!("feature/{key}").into())
     }
     /// The key of a plain flag.
     pub fn flag(key: &FlagKey) -> Self {
-        Self(format!("flag/{key}"))
+        Self(format!("flag/{key}").into())
     }
     /// The key of a rollout.
     pub fn rollout(key: &RolloutKey) -> Self {
-        Self(format!("rollout/{key}"))
+        Self(format!("rollout/{key}").into())
     }
     /// The key of an artifact's version.
     pub fn artifact(reference: &ArtifactRef) -> Self {
-        Self(format!("artifact/{reference}"))
+        Self(format!("artifact/{reference}").into())
     }
     /// The key of a notification channel.
     pub fn channel(key: &ChannelKey) -> Self {
-        Self(format!("channel/{key}"))
+        Self(format!("channel/{key}").into())
     }
     /// The key of a combination of layers that a feature has had.
     pub fn combination(feature: &FeatureKey, fingerprint: &crate::bundle::BundleId) -> Self {
-        Self(format!("combination/{feature}/{fingerprint}"))
+        Self(format!("combination/{feature}/{fingerprint}").into())
     }
     /// The key of a segment.
     pub fn segment(key: &SegmentKey) -> Self {
-        Self(format!("segment/{key}"))
+        Self(format!("segment/{key}").into())
     }
     /// The key of an exclusion group.
     pub fn group(key: &GroupKey) -> Self {
-        Self(format!("group/{key}"))
+        Self(format!("group/{key}").into())
     }
     /// The key of a scheduled change.
     pub fn schedule(key: &ScheduleKey) -> Self {
-        Self(format!("schedule/{key}"))
+        Self(format!("schedule/{key}").into())
     }
     /// The key of a label of a series.
     pub fn label(doc: &LabelDoc) -> Self {
-        Self(format!("label/{}/{}/{}", doc.artifact_kind, doc.name, doc.label))
+        Self(format!("label/{}/{}/{}", doc.artifact_kind, doc.name, doc.label).into())
     }
     /// The key of the environment's own rules; there is one.
     pub fn environment() -> Self {
-        Self("environment/settings".to_owned())
+        Self("environment/settings".into())
     }
     /// The key as text.
     pub fn as_str(&self) -> &str {
@@ -109,7 +109,7 @@ impl DocKey {
     }
     /// A key as it stands in a stored revision.
     pub fn stored(text: &str) -> Self {
-        Self(text.to_owned())
+        Self(text.into())
     }
 }
 

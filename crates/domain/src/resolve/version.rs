@@ -25,13 +25,11 @@ fn parse(text: &str) -> Option<Parts<'_>> {
         return None;
     }
     let mut numbers = [0; 3];
-    let mut at = 0;
-    for part in core.split('.') {
+    for (at, part) in core.split('.').enumerate() {
         if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
         *numbers.get_mut(at)? = part.parse().ok()?;
-        at += 1;
     }
     Some(Parts { numbers, pre })
 }

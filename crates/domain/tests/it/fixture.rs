@@ -9,6 +9,7 @@ use serinus_domain::{
     context::{Attributes, Context},
     digest::{Digest, canonical_json},
     entity::{ArtifactRef, DocKey},
+    resolve::ListKey,
     revision::{Cause, Change, Draft, Provenance, Revision},
     snapshot::Snapshot,
     units::Timestamp,
@@ -19,8 +20,14 @@ pub const HEAD: u64 = 7;
 
 /// Compiles `documents` (each with its `kind`) on a log whose artifacts have these contents by reference.
 pub fn compiled(contents: &Map<String, Value>, documents: &[Value]) -> Compiled {
+    compiled_with(contents, &[], documents)
+}
+
+/// The same with lists of people, hashed under the key of 32 sevens.
+pub fn compiled_with(contents: &Map<String, Value>, lists: &[Value], documents: &[Value]) -> Compiled {
     let mut changes = Vec::new();
-    let mut held = Contents::default();
+    let mut held = Contents { list_key: Some(ListKey::new([7; 32])), ..Contents::default() };
+    held.held.extend(lists.iter().map(|list| (Digest::of(&canonical_json(list)), Arc::new(list.clone()))));
     for (reference, content) in contents {
         let parsed: ArtifactRef = reference.parse().unwrap();
         let digest = Digest::of(&canonical_json(content));

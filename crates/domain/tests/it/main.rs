@@ -13,4 +13,5 @@ mod render;
 mod resolve;
 mod scenario;
 mod script;
+mod targeting;
 mod world;

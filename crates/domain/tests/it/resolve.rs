@@ -45,7 +45,8 @@ fn cases_resolve_as_published() {
 fn failures(file: &Path) -> Vec<String> {
     let case = read(file);
     let contents = case.get("artifacts").and_then(Value::as_object).cloned().unwrap_or_default();
-    let compiled = fixture::compiled(&contents, case["documents"].as_array().unwrap());
+    let lists = case.get("lists").and_then(Value::as_array).cloned().unwrap_or_default();
+    let compiled = fixture::compiled_with(&contents, &lists, case["documents"].as_array().unwrap());
     let steps = case["steps"].as_array().unwrap();
     let answers = steps.iter().enumerate().filter_map(|(at, step)| {
         let answer = answer(&case, &compiled, step);

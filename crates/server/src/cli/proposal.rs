@@ -184,15 +184,12 @@ pub fn delivery(answer: &Value) {
             one["words_added"],
             one["words_removed"],
         ));
-        for (label, member) in [("tokens", "tokens"), ("cost", "cost_per_1000_calls_micro_usd")] {
-            if let Some(value) = one[member].as_f64() {
-                let text = if member == "tokens" {
-                    format!("{value}")
-                } else {
-                    format!("${:.4} per 1,000 calls", value / 1e6)
-                };
-                print::line(&format!("  {label:<10} {text}"));
-            }
+        let (before, after) = (&one["tokens_before"]["count"], &one["tokens"]["count"]);
+        if let Some(after) = after.as_u64() {
+            let from = before.as_u64().map_or_else(String::new, |before| format!("{before} -> "));
+            let cost = one["cost_per_1000_calls_micro_usd"].as_f64();
+            let cost = cost.map_or_else(String::new, |cost| format!(", ${:.4} per 1,000 calls", cost / 1e6));
+            print::line(&format!("  tokens     {from}{after}{cost}"));
         }
     }
     let rollout = &answer["rollout"];

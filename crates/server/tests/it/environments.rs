@@ -52,6 +52,10 @@ async fn what_is_in_staging_is_not_in_production() {
     assert_eq!((unknown.status, &unknown.json()["code"]), (404, &json!("environment.unknown")));
     assert!(unknown.text.contains("production, staging"), "{}", unknown.text);
 
+    let copy = ["environment", "copy", "dark-mode", "--from", "staging", "--to", "production"];
+    says(&serinus, &copy).await;
+    assert_eq!(value(&production, "dark-mode").await, json!(true));
+
     serinus.kill9().await;
     serinus.restart().await;
     let staging = serinus.api.with_token(Some(token.trim()));

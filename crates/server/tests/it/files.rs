@@ -26,7 +26,7 @@ async fn a_directory_is_planned_applied_and_exported_with_a_token() {
     let serinus = serinus(&provider, 1).await;
     let made = serinus.cli(&["token", "create", "ci", "--scope", "write", "--json"]).await;
     let token: Value = serde_json::from_str(&made.out).unwrap();
-    let token = token["token"].as_str().unwrap_or_else(|| panic!("{made:?}")).to_owned();
+    let token = token["secret"].as_str().unwrap_or_else(|| panic!("{made:?}")).to_owned();
     put(&serinus, "artifacts/model/steady.toml", "provider = \"scripted\"\nmodel = \"steady\"\n");
     put(
         &serinus,
