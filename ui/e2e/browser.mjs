@@ -17,6 +17,8 @@ const FLAGS = [
 ];
 
 export const DESKTOP = { width: 1360, height: 900 };
+/** Where the columns have all their room. */
+export const DESKTOP_WIDE = { width: 1440, height: 900 };
 export const PHONE = { width: 390, height: 844 };
 
 /** Runs `visit` in a fresh browser; answers what the console and the content policy complained of meanwhile. */

@@ -35,6 +35,9 @@ async fn it_answers_as_published_and_as_the_server() {
 async fn follows(case: &Value) -> (World, Client) {
     let world = World::open().await;
     let mut changes = Vec::new();
+    for list in case.get("lists").and_then(Value::as_array).into_iter().flatten() {
+        Blobs::put(&*world.store, &canonical_json(list)).await.unwrap();
+    }
     for (reference, content) in case.get("artifacts").and_then(Value::as_object).into_iter().flatten() {
         let parsed: ArtifactRef = reference.parse().unwrap();
         let digest = Blobs::put(&*world.store, &canonical_json(content)).await.unwrap();

@@ -18,10 +18,11 @@ use serinus_control::{
 use serinus_domain::{
     entity::DocKey,
     id::UnitHash,
+    resolve::ListKey,
     revision::{Cause, Change, Draft, Provenance},
     units::Timestamp,
 };
-use serinus_store::{Live, Log, LogReader, MemoryStore, ReportBoard, Store, Token, Tokens};
+use serinus_store::{Live, Log, LogReader, MemoryStore, Node, ReportBoard, Store, Token, Tokens};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -62,7 +63,9 @@ impl World {
             expires_at: None,
         };
         Tokens::put(&*store, &token).await.unwrap();
-        let live = Live::start(store.clone(), store.clone(), store.clone(), "node-1", None, now).await;
+        // The key that the published cases hash their lists of people under.
+        let node = Node { name: "node-1".into(), list_key: Some(ListKey::new([7; 32])) };
+        let live = Live::start(store.clone(), store.clone(), store.clone(), node, None, now).await;
         let following = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the world ends it with its drop guard")]
         tokio::spawn(Arc::clone(&live).run(following.clone()));

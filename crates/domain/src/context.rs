@@ -55,6 +55,7 @@ impl Attributes {
     }
 
     /// The attribute of this name.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
         // A handful is looked through faster than it is searched: most names differ in length already.
         if self.0.len() <= 16 {

@@ -14,7 +14,7 @@ import { Told } from "../parts/Told";
 import { useCommand } from "../parts/useCommand";
 import { useTitle } from "../parts/useTitle";
 import { conditionText, flagSentence, lifeText, type Part, parts, partsText, shown } from "../view/flag";
-import { count } from "../view/number";
+import { count, share } from "../view/number";
 import { Schedule } from "./Flags";
 
 export function Flag({ flag }: { flag: string }) {
@@ -143,9 +143,9 @@ function Order({ view }: { view: FlagView }) {
 function Split({ serves }: { serves: readonly Part[] }) {
   if (serves.length < 2) return null;
   return (
-    <span className="split" role="img" aria-label={partsText(serves)}>
-      {serves.map((part) => (
-        <span key={part.variant} style={{ flexGrow: part.share }} title={partsText([part, part])} />
+    <span className="shares" role="img" aria-label={partsText(serves)}>
+      {serves.map(({ variant, ppm }) => (
+        <span key={variant} style={{ flexGrow: ppm }} title={`${variant} ${share(ppm)}`} />
       ))}
     </span>
   );

@@ -107,17 +107,25 @@ function Text({
   params,
   set,
 }: FiltersProps & { label: string; name: string; placeholder: string }) {
-  const [text, setText] = useState(params.get(name) ?? "");
+  const inForce = params.get(name) ?? "";
+  const [typed, setTyped] = useState({ over: inForce, text: inForce });
+  // What was typed over another filter is gone with it: the browser's way back changes the field too.
+  const text = typed.over === inForce ? typed.text : inForce;
+  const apply = () => {
+    const wanted = text.trim();
+    setTyped({ over: wanted, text: wanted });
+    if (wanted !== inForce) set(name, wanted);
+  };
   return (
     <label>
       {label}{" "}
       <input
         value={text}
         placeholder={placeholder}
-        onChange={(event) => setText(event.target.value)}
-        onBlur={() => set(name, text.trim())}
+        onChange={(event) => setTyped({ over: inForce, text: event.target.value })}
+        onBlur={apply}
         onKeyDown={(event) => {
-          if (event.key === "Enter") set(name, text.trim());
+          if (event.key === "Enter") apply();
         }}
       />
     </label>

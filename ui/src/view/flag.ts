@@ -1,7 +1,7 @@
 // A flag in words: whom a rule is for, what is served, where the flag is in its life. Refuses to evaluate anything.
 
 import type { Condition, FlagRule, FlagView } from "../api/model";
-import { percent } from "./number";
+import { share } from "./number";
 import { valueText } from "./paths";
 
 const list = (values: readonly unknown[], joint: string) => values.map(valueText).join(` ${joint} `);
@@ -79,19 +79,19 @@ function comparison(kind: string, body: Record<string, unknown>): string {
   }
 }
 
-export type Part = { variant: string; share: number };
+export type Part = { variant: string; ppm: number };
 
 /** What a rule serves, as parts of a whole. */
 export function parts(rule: FlagRule): Part[] {
-  if ("variant" in rule.serve) return [{ variant: rule.serve.variant, share: 1 }];
-  return rule.serve.split.map(({ variant, share_ppm }) => ({ variant, share: share_ppm / 1_000_000 }));
+  if ("variant" in rule.serve) return [{ variant: rule.serve.variant, ppm: 1_000_000 }];
+  return rule.serve.split.map(({ variant, share_ppm }) => ({ variant, ppm: share_ppm }));
 }
 
 /** `on 5%, off 95%`. */
 export function partsText(serves: readonly Part[]): string {
   const [only] = serves;
   if (only && serves.length === 1) return only.variant;
-  return serves.map(({ variant, share }) => `${variant} ${percent(share)}`).join(", ");
+  return serves.map(({ variant, ppm }) => `${variant} ${share(ppm)}`).join(", ");
 }
 
 /** What it serves now, in a line. */

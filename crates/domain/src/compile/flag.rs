@@ -19,6 +19,8 @@ use crate::{
 /// A plain flag ready to be evaluated.
 #[derive(Debug)]
 pub struct CompiledFlag {
+    /// Whether rules decide at once: it compiles, answers, and nothing is asked before them.
+    pub is_plain: bool,
     /// Variant names and values.
     pub variants: Vec<(VariantKey, Value)>,
     /// Index into `variants`.
@@ -154,6 +156,7 @@ fn kept(place: &Place<'_>, doc: &FlagDoc, source: &Arc<Stored>, made: &Flags) ->
 
 fn broken(doc: &FlagDoc, source: &Arc<Stored>, reason: &str) -> CompiledFlag {
     CompiledFlag {
+        is_plain: false,
         variants: Vec::new(),
         default: 0,
         code_default: true,
@@ -219,7 +222,9 @@ fn whole(
     }
     let logic =
         doc.targeting.as_ref().map(|targeting| logic::Compiled::compile(&targeting.logic)).transpose()?;
+    let is_plain = !doc.disabled && forced.is_empty() && prerequisites.is_empty() && logic.is_none();
     Ok(CompiledFlag {
+        is_plain,
         default,
         code_default: doc.code_default,
         disabled: doc.disabled,

@@ -24,6 +24,7 @@ impl Salt {
     }
 
     /// The unit's bucket in 0..1_000_000.
+    #[inline]
     pub fn bucket(self, unit: &str) -> u32 {
         let hash = xxh3_64_with_seed(unit.as_bytes(), self.0);
         let scaled = (u128::from(hash) * u128::from(PPM_WHOLE)) >> 64;

@@ -54,47 +54,74 @@ pub fn evaluate<'a, T: Tracer>(
     decision
 }
 
+const fn none<'a>(reason: Reason) -> FlagDecision<'a> {
+    FlagDecision { variant: None, value: None, place: None, reason, rule: None, keyless: false }
+}
+
 #[inline]
-fn decide<'a, T: Tracer>(flag: &'a CompiledFlag, asking: &Asking<'_>, tracer: &mut T) -> FlagDecision<'a> {
-    let none =
-        |reason| FlagDecision { variant: None, value: None, place: None, reason, rule: None, keyless: false };
-    let answer = |at: usize, reason, rule: Option<&'a CompiledFlagRule>| match flag.variants.get(at) {
+fn answer(flag: &CompiledFlag, place: usize, reason: Reason) -> FlagDecision<'_> {
+    match flag.variants.get(place) {
         Some((name, value)) => FlagDecision {
             variant: Some(name.as_str()),
             value: Some(value),
-            place: Some(at),
+            place: Some(place),
             reason,
-            rule: rule.map(|rule| &*rule.id),
+            rule: None,
             keyless: false,
         },
         None => none(Reason::Broken),
-    };
+    }
+}
+
+#[inline]
+fn default(flag: &CompiledFlag) -> FlagDecision<'_> {
+    if flag.code_default { none(Reason::Default) } else { answer(flag, flag.default, Reason::Default) }
+}
+
+#[inline]
+fn decide<'a, T: Tracer>(flag: &'a CompiledFlag, asking: &Asking<'_>, tracer: &mut T) -> FlagDecision<'a> {
+    if !flag.is_plain
+        && let Some(decided) = before_rules(flag, asking, tracer)
+    {
+        return decided;
+    }
+    by_rules(flag, asking, tracer)
+}
+
+/// What decides before rules are asked, or in their place. Out of line, so that the common flag stays small.
+#[inline(never)]
+fn before_rules<'a, T: Tracer>(
+    flag: &'a CompiledFlag,
+    asking: &Asking<'_>,
+    tracer: &mut T,
+) -> Option<FlagDecision<'a>> {
     if flag.broken.is_some() {
-        return none(Reason::Broken);
+        return Some(none(Reason::Broken));
     }
     if flag.disabled {
-        return none(Reason::Disabled);
+        return Some(none(Reason::Disabled));
     }
     if let Some((_, at)) = flag.forced.iter().find(|(list, _)| list.has(asking)) {
         tracer.step(|| {
             Step::new("forced", flag.doc.key.as_str(), "on the list", "a list of units decides before rules")
         });
-        return answer(*at, Reason::Forced, None);
+        return Some(answer(flag, *at, Reason::Forced));
     }
-    let default = || {
-        if flag.code_default { none(Reason::Default) } else { answer(flag.default, Reason::Default, None) }
-    };
     if let Some(unmet) = unmet(&flag.prerequisites, asking, tracer) {
-        let stands = unmet.otherwise.map_or_else(default, |at| answer(at, Reason::Prerequisite, None));
-        return FlagDecision { reason: Reason::Prerequisite, ..stands };
+        let stands =
+            unmet.otherwise.map_or_else(|| default(flag), |at| answer(flag, at, Reason::Prerequisite));
+        return Some(FlagDecision { reason: Reason::Prerequisite, ..stands });
     }
-    if let Some(logic) = &flag.logic {
-        return match by_logic(flag, logic, asking.context) {
-            Ok(Some(at)) => answer(at, Reason::TargetingMatch, None),
-            Ok(None) => default(),
-            Err(()) => none(Reason::Broken),
-        };
-    }
+    let logic = flag.logic.as_ref()?;
+    Some(match by_logic(flag, logic, asking.context) {
+        Ok(Some(at)) => answer(flag, at, Reason::TargetingMatch),
+        Ok(None) => default(flag),
+        Err(()) => none(Reason::Broken),
+    })
+}
+
+#[inline]
+fn by_rules<'a, T: Tracer>(flag: &'a CompiledFlag, asking: &Asking<'_>, tracer: &mut T) -> FlagDecision<'a> {
     let mut keyless = false;
     for rule in &flag.rules {
         let met = rule.when.walk(asking, tracer);
@@ -104,8 +131,10 @@ fn decide<'a, T: Tracer>(flag: &'a CompiledFlag, asking: &Asking<'_>, tracer: &m
         if !met {
             continue;
         }
+        let ruled =
+            |at: usize, reason| FlagDecision { keyless, rule: Some(&*rule.id), ..answer(flag, at, reason) };
         if let [(_, at)] = rule.split.as_slice() {
-            return FlagDecision { keyless, ..answer(*at, Reason::TargetingMatch, Some(rule)) };
+            return ruled(*at, Reason::TargetingMatch);
         }
         match bucket(rule, asking.context) {
             Some(bucket) => {
@@ -114,7 +143,7 @@ fn decide<'a, T: Tracer>(flag: &'a CompiledFlag, asking: &Asking<'_>, tracer: &m
                     Step::new("split", &*rule.id, format!("bucket {bucket} of 1000000"), format!("by {by}"))
                 });
                 if let Some((_, at)) = rule.split.iter().find(|(end, _)| bucket < *end) {
-                    return FlagDecision { keyless, ..answer(*at, Reason::Split, Some(rule)) };
+                    return ruled(*at, Reason::Split);
                 }
             }
             None => {
@@ -123,7 +152,7 @@ fn decide<'a, T: Tracer>(flag: &'a CompiledFlag, asking: &Asking<'_>, tracer: &m
             }
         }
     }
-    FlagDecision { keyless, ..default() }
+    FlagDecision { keyless, ..default(flag) }
 }
 
 /// The first prerequisite that does not hold.

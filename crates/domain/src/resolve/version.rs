@@ -12,26 +12,39 @@ struct Parts<'a> {
     pre: &'a str,
 }
 
+/// One pass over the bytes: it runs once per evaluation of a rule that asks for a version.
+#[inline]
 fn parse(text: &str) -> Option<Parts<'_>> {
     let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
-    let text = text.split_once('+').map_or(text, |(version, _build)| version);
-    let (core, pre) = text.split_once('-').map_or((text, ""), |(core, pre)| (core, pre));
-    // A hyphen with nothing behind it is a typing error, not a release.
-    if core.len() + pre.len() + usize::from(!pre.is_empty()) != text.len() {
-        return None;
-    }
-    let well = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if !pre.is_empty() && !pre.split('.').all(well) {
-        return None;
-    }
-    let mut numbers = [0; 3];
-    for (at, part) in core.split('.').enumerate() {
-        if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
+    let bytes = text.as_bytes();
+    let mut numbers = [0_u64; 3];
+    let mut at = 0;
+    for number in &mut numbers {
+        let first = at;
+        while let Some(digit) = bytes.get(at).filter(|b| b.is_ascii_digit()) {
+            *number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+            at += 1;
+        }
+        if at == first {
             return None;
         }
-        *numbers.get_mut(at)? = part.parse().ok()?;
+        match bytes.get(at) {
+            None => return Some(Parts { numbers, pre: "" }),
+            Some(b'.') => at += 1,
+            Some(b'-' | b'+') => return Some(Parts { numbers, pre: suffix(text.get(at..)?)? }),
+            Some(_) => return None,
+        }
     }
-    Some(Parts { numbers, pre })
+    // A fourth number.
+    None
+}
+
+/// The pre-release in what follows the numbers: `-rc.1+build`, `+build`.
+fn suffix(text: &str) -> Option<&str> {
+    let text = text.split_once('+').map_or(text, |(version, _build)| version);
+    let Some(pre) = text.strip_prefix('-') else { return Some("") };
+    let well = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    pre.split('.').all(well).then_some(pre)
 }
 
 /// Precedence of 2.0.0: a release is above its pre-releases; identifiers compare as numbers where both are.
@@ -83,6 +96,7 @@ impl Version {
     }
 
     /// Whether `text` is a version that compares so with this one.
+    #[inline]
     pub fn met_by(&self, op: Comparison, text: &str) -> bool {
         let Some(have) = parse(text) else { return false };
         let order = precedence(have, Parts { numbers: self.numbers, pre: &self.pre });

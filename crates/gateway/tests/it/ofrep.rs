@@ -17,7 +17,7 @@ fn context(key: &str) -> Value {
 
 async fn flags(world: &World) {
     world.flag(json!({"key": "ratio", "value_kind": "number", "variants": {"two": 2.0, "three": 3}, "default": "two", "salt": ""})).await;
-    world.flag(json!({"key": "rate", "value_kind": "number", "variants": {"whole": 3, "half": 0.5}, "default": "whole", "salt": "", "metadata": {"team": "search", "paths": [1]}})).await;
+    world.flag(json!({"key": "rate", "value_kind": "number", "variants": {"whole": 3, "half": 0.5}, "default": "whole", "salt": "", "metadata": {"team": "search"}})).await;
     world.flag(json!({"key": "count", "value_kind": "number", "variants": {"few": 3}, "default": "few", "salt": ""})).await;
     let split = json!({"serve": {"split": [{"variant": "on", "share": 500_000}, {"variant": "off", "share": 500_000}]}});
     world.flag(json!({"key": "half", "value_kind": "boolean", "variants": {"on": true, "off": false}, "default": "off", "salt": "", "rules": [split]})).await;
