@@ -174,11 +174,11 @@ async function environments(page) {
   await line.getByRole("button", { name: "Copy to production" }).click();
   await shows(told(page, "#main section"), "is in production", "and is copied over");
   await line.waitFor({ ...WAIT, state: "detached" });
-  await page.getByLabel("environment", { exact: true }).selectOption("staging");
+  await page.locator(".top select").selectOption("staging");
   await page.locator(".chip-elsewhere").waitFor(WAIT);
   await open(page, "/flags");
   await shows(page.locator("main h1"), "2 flags", "the switch shows the other environment's flags");
-  await page.getByLabel("environment", { exact: true }).selectOption("production");
+  await page.locator(".top select").selectOption("production");
   await page.locator(".chip-elsewhere").waitFor({ ...WAIT, state: "detached" });
   await open(page, "/settings");
   const row = panel.locator("tr", { has: page.locator("th", { hasText: "production" }) });

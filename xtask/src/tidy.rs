@@ -19,14 +19,15 @@ const BANNED: &[(&str, &str)] = &[
 /// Words that say nothing, in names of types.
 const EMPTY_WORDS: &[&str] = &["Manager", "Helper", "Util", "Processor"];
 /// Crates that may derive Serialize for what is kept or sent; the heart does so only for documents, records and evidence.
-const LIBRARIES: &[&str] =
-    &["domain", "stats", "store", "llm", "gateway", "control", "loops", "server", "demo", "testkit"];
+const LIBRARIES: &[&str] = &[
+    "domain", "stats", "interop", "store", "llm", "gateway", "control", "loops", "server", "demo", "testkit",
+];
 
 /// All complaints about the tree under `root`.
 pub fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut complaints = Vec::new();
     let mut files = Vec::new();
-    for folder in ["crates", "xtask"] {
+    for folder in ["crates", "client", "xtask"] {
         rust_files(&root.join(folder), &mut files)?;
     }
     for file in &files {

@@ -155,7 +155,7 @@ async fn a_proposal_brings_its_version_and_starts_its_rollout_with_the_approval(
 }
 
 #[tokio::test]
-async fn who_wrote_the_version_does_not_approve_its_use() {
+async fn approval_is_exact_and_not_of_ones_own_version() {
     let all = Protected::new(World::open().await.with_feature().await).await;
     let text = json!({ "kind": "system_prompt", "name": "support", "content": { "text": "By ana." } });
     all.post("ana", "/artifacts", text).await.expect(201);
