@@ -108,8 +108,10 @@ def test_variables(serinus, client):
     assert serinus.provider.seen[-1]["messages"][0]["content"] == "Help Ana."
 
 
-def test_models(client):
-    assert {model.id for model in client.models.list()} == {"failing", "personal", "pinned", "support"}
+def test_models(serinus, client):
+    features = {feature["key"] for feature in serinus.control.call("GET", "/features")["features"]}
+    assert {"failing", "personal", "pinned", "support"} <= features
+    assert {model.id for model in client.models.list()} == features
     assert client.models.retrieve("support").owned_by == "serinus"
 
 

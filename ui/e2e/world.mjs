@@ -76,7 +76,11 @@ const FLAGS = {
   "checkout-limits": {
     kind: "object",
     variants: {
-      normal: { items_max: 50, countries: ["DE", "FR", "PT"], note: "as agreed with the warehouse in spring" },
+      normal: {
+        items_max: 50,
+        countries: ["DE", "FR", "PT"],
+        note: "as agreed with the warehouse in spring",
+      },
       peak: { items_max: 20, countries: ["DE"], note: "while the warehouse moves" },
     },
     default: "normal",

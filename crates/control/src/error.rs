@@ -164,10 +164,12 @@ impl Problem {
 
 /// A rejection's status: what is not there, what is in the way, or what cannot be.
 fn rejection_status(code: &str) -> StatusCode {
-    const IN_THE_WAY: [&str; 15] = [
+    const IN_THE_WAY: [&str; 18] = [
         "artifact.in_use",
         "desired.drift",
         "feature.rollout_running",
+        "flag.in_use",
+        "group.full",
         "person.last_admin",
         "proposal.conflict",
         "proposal.edited",
@@ -180,6 +182,7 @@ fn rejection_status(code: &str) -> StatusCode {
         "rollout.latched",
         "rollout.overlap",
         "rollout.stage_moved",
+        "segment.in_use",
     ];
     let (_, reason) = code.split_once('.').unwrap_or(("", code));
     if reason.starts_with("unknown") {

@@ -36,18 +36,8 @@ pub(crate) async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Re
 
 /// Whether the dashboard has a page there. Its roots are named because keys may hold dots: /artifacts/model/qwen2.5-7b is no file.
 fn is_page(path: &str) -> bool {
-    const ROOTS: [&str; 10] = [
-        "r",
-        "f",
-        "p",
-        "flags",
-        "artifacts",
-        "interactions",
-        "proposals",
-        "revisions",
-        "settings",
-        "setup",
-    ];
+    const ROOTS: [&str; 10] =
+        ["r", "f", "p", "flags", "artifacts", "interactions", "proposals", "revisions", "settings", "setup"];
     path.is_empty() || ROOTS.contains(&path.split('/').next().unwrap_or(path))
 }
 

@@ -1,7 +1,8 @@
 //! The fold of the revision log: all documents as of one revision. Has two refusals, gap and fork, and no business rules.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
+use rpds::RedBlackTreeMapSync;
 use serde_json::Value;
 
 use crate::{
@@ -44,8 +45,15 @@ pub struct Stored {
     pub revision: RevisionNumber,
 }
 
+/// Steps back to which a snapshot tells what changed: more than a node falls behind without starting over.
+const STEPS_KEPT: usize = 64;
+
+/// A moment in the history of a snapshot, told by its identity. Two that were folded apart have none in common.
+#[derive(Debug, Clone)]
+pub struct Moment(Arc<Vec<DocKey>>);
+
 /// All documents as of one revision.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The last revision that was applied.
     pub revision: RevisionNumber,
@@ -53,8 +61,18 @@ pub struct Snapshot {
     pub digest: Digest,
     /// When it was appended.
     pub at: Timestamp,
-    /// Shared by whoever holds the same revision; copied by the next one alone.
-    documents: Arc<BTreeMap<DocKey, Arc<Stored>>>,
+    /// Shared between revisions as far as they are the same.
+    documents: RedBlackTreeMapSync<DocKey, Arc<Stored>>,
+    /// The latest moments with what each changed, this one last.
+    steps: Arc<[Moment]>,
+}
+
+impl PartialEq for Snapshot {
+    /// Whatever way led there.
+    fn eq(&self, other: &Self) -> bool {
+        (self.revision, self.digest, self.at) == (other.revision, other.digest, other.at)
+            && self.documents == other.documents
+    }
 }
 
 impl Default for Snapshot {
@@ -63,9 +81,14 @@ impl Default for Snapshot {
             revision: RevisionNumber(0),
             digest: Digest::ZERO,
             at: Timestamp::default(),
-            documents: Arc::default(),
+            documents: RedBlackTreeMapSync::new_sync(),
+            steps: first_step(),
         }
     }
+}
+
+fn first_step() -> Arc<[Moment]> {
+    [Moment(Arc::default())].into()
 }
 
 impl Snapshot {
@@ -80,7 +103,8 @@ impl Snapshot {
             let document = Document::from_value(&body);
             (key, Arc::new(Stored { body, document, revision }))
         };
-        Self { revision, digest, at, documents: Arc::new(documents.into_iter().map(stored).collect()) }
+        let documents = documents.into_iter().map(stored).collect();
+        Self { revision, digest, at, documents, steps: first_step() }
     }
 
     /// The snapshot after `revision`.
@@ -92,23 +116,38 @@ impl Snapshot {
         if revision.body.parent != self.digest {
             return Err(Refused::Fork { number });
         }
-        let mut documents = BTreeMap::clone(&self.documents);
+        let mut documents = self.documents.clone();
         for change in &revision.body.changes {
             match change {
                 Change::Put { key, body } => {
                     let document = Document::from_value(body);
-                    documents.insert(
-                        key.clone(),
-                        Arc::new(Stored { body: body.clone(), document, revision: number }),
-                    );
+                    let stored = Stored { body: body.clone(), document, revision: number };
+                    documents.insert_mut(key.clone(), Arc::new(stored));
                 }
                 Change::Retire { key } => {
-                    documents.remove(key);
+                    documents.remove_mut(key);
                 }
             }
         }
-        let documents = Arc::new(documents);
-        Ok(Self { revision: number, digest: revision.digest, at: revision.body.at, documents })
+        let changed = revision.body.changes.iter().map(|change| change.key().clone()).collect();
+        let kept = self.steps.iter().skip((self.steps.len() + 1).saturating_sub(STEPS_KEPT)).cloned();
+        let steps = kept.chain([Moment(Arc::new(changed))]).collect();
+        Ok(Self { revision: number, digest: revision.digest, at: revision.body.at, documents, steps })
+    }
+
+    /// This moment, to ask later what changed since.
+    pub fn moment(&self) -> Option<Moment> {
+        self.steps.last().cloned()
+    }
+
+    /// The keys that were put or retired since `moment`, in order and each once; nothing where this snapshot does not come from there,
+    /// or from too far back, so that anything may be another.
+    pub fn changed_since(&self, moment: &Moment) -> Option<Vec<&DocKey>> {
+        let place = self.steps.iter().rposition(|step| Arc::ptr_eq(&step.0, &moment.0))?;
+        let mut keys: Vec<_> = self.steps.iter().skip(place + 1).flat_map(|step| step.0.iter()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Some(keys)
     }
 
     /// The document at `key`.

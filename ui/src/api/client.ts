@@ -20,11 +20,17 @@ const client = createClient<paths>({ baseUrl: window.location.origin });
 
 client.use({
   onRequest({ request }) {
-    if (environment() !== HOME) request.headers.set("Serinus-Environment", environment());
+    if (environment() !== HOME && !request.headers.has(ENVIRONMENT)) {
+      request.headers.set(ENVIRONMENT, environment());
+    }
     request.headers.set("Serinus-Client", "dashboard");
     return request;
   },
 });
+
+/** What a request says where it goes, when that is not where this page looks. */
+const ENVIRONMENT = "Serinus-Environment";
+const sentTo = (key: string) => ({ headers: { [ENVIRONMENT]: key } });
 
 type Answer<T> = Promise<{ data?: T; error?: unknown; response: Response }>;
 
@@ -208,8 +214,22 @@ export const post = {
     done(await client.DELETE("/api/v1/tokens/{id}", { params: { path: { id } } })),
   environment: async (key: string, body: EnvironmentRules) =>
     unwrap(await client.PUT("/api/v1/environments/{key}", { params: { path: { key } }, body })),
+  /** Its rules are in its own log, wherever this page looks. */
+  protect: async (key: string, isProtected: boolean) =>
+    unwrap(
+      await client.PUT("/api/v1/environments/{key}", {
+        params: { path: { key } },
+        body: { protected: isProtected },
+        ...sentTo(key),
+      }),
+    ),
   copy: async (from: string, to: string, subjects: string[], dry_run: boolean) =>
-    unwrap(await client.POST("/api/v1/environments/copy", { body: { from, to, subjects, dry_run } })),
+    unwrap(
+      await client.POST("/api/v1/environments/copy", {
+        body: { from, to, subjects, dry_run },
+        ...sentTo(to),
+      }),
+    ),
   flag: async (key: string, body: FlagBody) =>
     unwrap(await client.PUT("/api/v1/flags/{key}", { params: { path: { key } }, body })),
   explain: async (kind: "flags" | "features", key: string, context: Context) =>

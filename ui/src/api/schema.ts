@@ -586,7 +586,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Imports flags and segments. Up to 512 documents are one revision; more become several, one after the other. */
+        /**
+         * Imports flags and segments. Up to 512 documents are one revision; more become several, one after the other. Where a change waits
+         *     for a second person, they become as many proposals, to be approved in their order, and the answer is a 202.
+         */
         post: operations["import_flags"];
         delete?: never;
         options?: never;
@@ -2678,6 +2681,8 @@ export interface components {
             flags: string[];
             /** @description What is different from where they come from. */
             not_carried: components["schemas"]["NotCarriedView"][];
+            /** @description The proposals that it made, in the order in which they are to be approved. */
+            proposals: components["schemas"]["Waiting"][];
             /** @description The revisions that it made; none where nothing changed or it was a dry run. */
             revisions: number[];
             /** @description Segments that are there now. */
@@ -3500,10 +3505,17 @@ export interface components {
             content?: Record<string, never> | null;
             /** @description What the one before says. */
             content_before?: Record<string, never> | null;
+            /**
+             * Format: int64
+             * @description Where that model's price is known: what these tokens cost in a thousand calls.
+             */
+            cost_per_1000_calls_micro_usd?: number | null;
             /** @description The one before. */
             from?: string | null;
             /** @description The new version. */
             reference: string;
+            tokens?: components["schemas"]["TokenCount"] | null;
+            tokens_before?: components["schemas"]["TokenCount"] | null;
             /** @description Words that only the new one has. */
             words_added: number;
             /** @description Words that only the old one has. */
@@ -6075,6 +6087,14 @@ export interface operations {
         };
         responses: {
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportView"];
+                };
+            };
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };

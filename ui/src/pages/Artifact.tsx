@@ -70,7 +70,7 @@ type TrackProps = {
 
 function Track({ versions, from, to, choose }: TrackProps) {
   return (
-    <table className="plain">
+    <table className="plain stack">
       <thead>
         <tr>
           <th scope="col">Version</th>
@@ -118,12 +118,14 @@ function Track({ versions, from, to, choose }: TrackProps) {
                   </label>
                 </td>
               )}
-              <td>{one.author}</td>
-              <td>
+              <td className="short" data-label="by">
+                {one.author}
+              </td>
+              <td className="short">
                 <Moment at={one.created_at} />
               </td>
-              <td>{one.message}</td>
-              <td>
+              <td className="words">{one.message}</td>
+              <td data-label={one.used_by.length > 0 ? "used by" : undefined}>
                 {one.used_by.map((user) => (
                   <User key={user} name={user} />
                 ))}

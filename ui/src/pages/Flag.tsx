@@ -13,7 +13,15 @@ import { Loaded } from "../parts/States";
 import { Told } from "../parts/Told";
 import { useCommand } from "../parts/useCommand";
 import { useTitle } from "../parts/useTitle";
-import { conditionText, flagSentence, lifeText, type Part, parts, partsText, shown } from "../view/flag";
+import {
+  conditionText,
+  flagSentence,
+  lifeText,
+  type Part,
+  parts,
+  partsText,
+  variantText,
+} from "../view/flag";
 import { count, share } from "../view/number";
 import { Schedule } from "./Flags";
 
@@ -132,9 +140,7 @@ function Order({ view }: { view: FlagView }) {
       ))}
       <li>
         everybody else:{" "}
-        <b>
-          {view.code_default ? "the caller's own default" : `${view.default} (${shown(view, view.default)})`}
-        </b>
+        <b>{view.code_default ? "the caller's own default" : variantText(view, view.default)}</b>
       </li>
     </ol>
   );
@@ -161,7 +167,7 @@ function Life({ view }: { view: FlagView }) {
   return (
     <>
       <p>
-        {lifeText(lifecycle.state)}
+        {view.permanent ? "meant to stay" : lifeText(lifecycle.state)}
         {lifecycle.last_evaluated_at != null && (
           <>
             ; asked for {count(lifecycle.evaluations)} times, last <Moment at={lifecycle.last_evaluated_at} />

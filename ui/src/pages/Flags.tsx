@@ -9,7 +9,7 @@ import { Copy } from "../parts/Copy";
 import { Moment } from "../parts/Moment";
 import { Empty, Loaded } from "../parts/States";
 import { useTitle } from "../parts/useTitle";
-import { conditionText, flagSentence, flagsInOrder, lifeText } from "../view/flag";
+import { conditionText, flagSentence, flagsInOrder, isToRemove, lifeWord } from "../view/flag";
 import { count, plural } from "../view/number";
 import { absolute } from "../view/span";
 
@@ -22,9 +22,7 @@ export function Flags() {
       <section className="panel">
         <Loaded reading={reading} what="flags">
           {({ flags }) => {
-            const stale = flags.filter(
-              (flag) => /settled|unused/.test(flag.lifecycle.state) && !flag.permanent,
-            ).length;
+            const stale = flags.filter(isToRemove).length;
             return (
               <>
                 <h1 className="sentence">
@@ -87,11 +85,9 @@ function List({ flags }: { flags: readonly FlagView[] }) {
                 </span>
               ))}
             </th>
-            <td className={flag.broken ? "late" : undefined}>{flagSentence(flag)}</td>
-            <td className={/settled|unused/.test(flag.lifecycle.state) ? "late" : "muted"}>
-              {lifeText(flag.lifecycle.state)}
-            </td>
-            <td className="muted">
+            <td className={flag.broken ? "words late" : "words"}>{flagSentence(flag)}</td>
+            <td className={isToRemove(flag) ? "short late" : "short muted"}>{lifeWord(flag)}</td>
+            <td className="short muted" data-label="asked for">
               {flag.lifecycle.last_evaluated_at != null ? (
                 <>
                   {count(flag.lifecycle.evaluations)} times, last{" "}

@@ -14,6 +14,7 @@ import { useCommand } from "../parts/useCommand";
 import { useTitle } from "../parts/useTitle";
 import { WordDiff } from "../parts/WordDiff";
 import { asText, wordDiff, wordsChanged } from "../view/diff";
+import { words } from "../view/metric";
 import { share } from "../view/number";
 import { differences } from "../view/paths";
 import { names, proposalSentence, stateText } from "../view/proposal";
@@ -138,14 +139,15 @@ type Guardrails = NonNullable<ProposalView["rollout"]>["spec"]["guardrails"];
 function rulesText(guardrails: Guardrails, action: "roll_back" | "hold"): string {
   return guardrails
     .filter((one) => one.action === action)
-    .map((one) => one.metric.replaceAll("_", " ") + (one.per_category ? " (and per category)" : ""))
-    .join(", ");
+    .map((one) => words(one.metric).label.toLowerCase() + (one.per_category ? " (and per category)" : ""))
+    .join("; ");
 }
 
 function Review({ view }: { view: ProposalView }) {
   const { busy, told, run } = useCommand();
   const [text, setText] = useState("");
   const { data: session } = useResource(read.session());
+  const mayWithdraw = session?.actor === view.author || session?.scopes.includes("admin");
   const isOpen = view.state === "open" || view.state === "draft";
   const mine = session?.actor === view.author;
   const approved = view.approvals.map(({ person }) => person);
@@ -224,18 +226,20 @@ function Review({ view }: { view: ProposalView }) {
             >
               Comment
             </button>
-            <button
-              type="button"
-              disabled={busy}
-              onClick={() =>
-                run(
-                  () => post.proposal(view.id, "withdraw"),
-                  () => "withdrawn",
-                )
-              }
-            >
-              Withdraw
-            </button>
+            {mayWithdraw && (
+              <button
+                type="button"
+                disabled={busy}
+                onClick={() =>
+                  run(
+                    () => post.proposal(view.id, "withdraw"),
+                    () => "withdrawn",
+                  )
+                }
+              >
+                Withdraw
+              </button>
+            )}
           </p>
           {mine && view.state === "open" && (
             <p className="muted small">You proposed this: it takes somebody else to approve it.</p>

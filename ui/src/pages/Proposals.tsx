@@ -56,10 +56,10 @@ function List({ proposals }: { proposals: readonly ProposalSummary[] }) {
       <tbody>
         {proposals.map((one) => (
           <tr key={one.id}>
-            <td>
+            <td data-label="proposal">
               <Link href={`/p/${one.id}`}>{one.id}</Link>
             </td>
-            <td>
+            <td className="words">
               <Link href={`/p/${one.id}`}>{one.message}</Link>
             </td>
             <td>

@@ -4,7 +4,7 @@
 import { useState } from "react";
 import { Link } from "wouter";
 import { post, read } from "../api/client";
-import type { Action, Change, Reverted, Revision as RevisionShape } from "../api/model";
+import type { Action, Change, PathDifference, Reverted, Revision as RevisionShape } from "../api/model";
 import { useResource } from "../api/resource";
 import { VerdictChip } from "../parts/EventLog";
 import { EvidenceTable } from "../parts/Evidence";
@@ -15,6 +15,7 @@ import { Told } from "../parts/Told";
 import { useCommand } from "../parts/useCommand";
 import { useTitle } from "../parts/useTitle";
 import { words } from "../view/metric";
+import { shortKey } from "../view/paths";
 import { HOLDS, sentenceParts } from "../view/sentence";
 
 export function Revision({ number }: { number: number }) {
@@ -29,6 +30,7 @@ export function Revision({ number }: { number: number }) {
 
 function Content({ revision }: { revision: RevisionShape }) {
   const { cause } = revision;
+  const { data: overview } = useResource(read.overview());
   const decision = cause.decision ?? null;
   const [message, figures] = sentenceParts(revision.message);
   return (
@@ -55,7 +57,9 @@ function Content({ revision }: { revision: RevisionShape }) {
           {revision.number > 1 && (
             <Link href={`/revisions/${revision.number - 1}`}>← {revision.number - 1}</Link>
           )}
-          <Link href={`/revisions/${revision.number + 1}`}>{revision.number + 1} →</Link>
+          {revision.number < (overview?.head ?? 0) && (
+            <Link href={`/revisions/${revision.number + 1}`}>{revision.number + 1} →</Link>
+          )}
           {decision && <Link href={`/r/${encodeURIComponent(decision.rollout)}`}>{decision.rollout}</Link>}
         </p>
       </section>
@@ -113,15 +117,15 @@ function Differences({ revision }: { revision: RevisionShape }) {
     <Loaded reading={reading} what="the differences">
       {({ changes }) => (
         <>
-          {changes.map((one) => {
+          {changes.map((one, at) => {
             const change = revision.changes.find((candidate) => keyOf(candidate) === one.key);
             return (
               <section key={one.key} aria-label={one.key}>
                 <h3>
-                  {one.op === "retire" && <span className="tag">retired</span>} <code>{one.key}</code>
+                  <code>{shortKey(one.key)}</code> <Whole op={one.op} paths={one.paths} />
                 </h3>
-                <PathTable changes={one.paths} />
-                {change?.put && <Document change={change} />}
+                {!isWhole(one.paths) && <PathTable changes={one.paths} />}
+                {change?.put && <Document change={change} open={isWhole(one.paths) && at === 0} />}
               </section>
             );
           })}
@@ -129,6 +133,16 @@ function Differences({ revision }: { revision: RevisionShape }) {
       )}
     </Loaded>
   );
+}
+
+/** A document that came or went has no places that differ. */
+function isWhole(paths: readonly PathDifference[]): boolean {
+  return paths.length === 1 && paths[0]?.path === "";
+}
+
+function Whole({ op, paths }: { op: string; paths: readonly PathDifference[] }) {
+  if (op === "retire") return <span className="tag">retired</span>;
+  return isWhole(paths) && paths[0]?.before == null ? <span className="tag">new</span> : null;
 }
 
 function Revert({ number }: { number: number }) {
@@ -213,7 +227,7 @@ function keyOf(change: Change): string {
   return change.put?.key ?? change.retire?.key ?? "";
 }
 
-function Document({ change }: { change: Change }) {
+function Document({ change, open }: { change: Change; open: boolean }) {
   if (!change.put) {
     return (
       <p>
@@ -222,10 +236,8 @@ function Document({ change }: { change: Change }) {
     );
   }
   return (
-    <details className="document">
-      <summary>
-        <code>{change.put.key}</code>
-      </summary>
+    <details className="document" open={open}>
+      <summary>The whole document</summary>
       <pre>{JSON.stringify(change.put.body, null, 2)}</pre>
     </details>
   );

@@ -10,6 +10,7 @@ import { Copy } from "../parts/Copy";
 import { Moment } from "../parts/Moment";
 import { Empty, Loaded } from "../parts/States";
 import { useTitle } from "../parts/useTitle";
+import { shortKey } from "../view/paths";
 
 const CAUSES = ["person", "token", "controller"] as const;
 
@@ -160,9 +161,9 @@ function List({ revisions }: { revisions: readonly RevisionSummary[] }) {
                 <span className="muted small"> approved by {revision.approval.approvers.join(", ")}</span>
               )}
             </td>
-            <td>{revision.message}</td>
-            <td className="muted small">
-              {revision.changes.map(({ op, key }) => `${op} ${key}`).join(", ")}
+            <td className="words">{revision.message}</td>
+            <td className="words muted small">
+              {revision.changes.map(({ op, key }) => `${op} ${shortKey(key)}`).join(", ")}
             </td>
           </tr>
         ))}

@@ -5,7 +5,15 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { post, read } from "../api/client";
 import { enter, environment } from "../api/environment";
-import type { EnvironmentView, NodeView, PersonRole, PersonView, Scope, TokenView } from "../api/model";
+import type {
+  EnvironmentView,
+  NodeView,
+  PathDifference,
+  PersonRole,
+  PersonView,
+  Scope,
+  TokenView,
+} from "../api/model";
 import { useResource } from "../api/resource";
 import { Copy } from "../parts/Copy";
 import { Moment } from "../parts/Moment";
@@ -133,7 +141,7 @@ function PersonRow({ person, busy, invite, toggle }: PersonRowProps) {
         ))}
         {person.disabled && <span className="tag late">kept out</span>}
       </td>
-      <td>
+      <td data-label="added">
         <Moment at={person.created_at} />
       </td>
       <td>
@@ -298,14 +306,16 @@ function TokenRow({ token, busy, revoke }: { token: TokenView; busy: boolean; re
           </span>
         ))}
       </td>
-      <td>{token.environment ?? "production"}</td>
-      <td>
+      <td data-label="in">{token.environment ?? "production"}</td>
+      <td data-label="made">
         <Moment at={token.created_at} />
       </td>
       <td>
-        <button type="button" className="button-small" disabled={busy} onClick={revoke}>
-          Revoke
-        </button>
+        <span className="buttons">
+          <button type="button" className="button-small" disabled={busy} onClick={revoke}>
+            Revoke
+          </button>
+        </span>
       </td>
     </tr>
   );
@@ -340,7 +350,7 @@ function Environments() {
                     busy={busy}
                     protect={() =>
                       run(
-                        () => post.environment(one.key, { protected: !one.protected }),
+                        () => post.protect(one.key, !one.protected),
                         () => (one.protected ? `${one.key} is open` : `${one.key} is protected`),
                       )
                     }
@@ -391,8 +401,8 @@ function EnvironmentRow({ view, busy, protect }: EnvironmentRowProps) {
         {view.key}
         {here && <span className="tag">here</span>}
       </th>
-      <td>{view.revision}</td>
-      <td>
+      <td data-label="revision">{view.revision}</td>
+      <td data-label="a change">
         {view.protected
           ? `waits for ${many === 1 ? "a second person" : `${many} others`}; rollback, kill and hold never wait`
           : "is in effect at once"}
@@ -444,8 +454,8 @@ function Between({ keys }: { keys: readonly string[] }) {
               {differences.map((one) => (
                 <li key={one.key}>
                   <code>{one.key}</code>{" "}
-                  <span className="muted small">{one.paths.map(({ path }) => path).join(", ")}</span>{" "}
-                  {/^(feature|flag|segment)\//.test(one.key) && (
+                  <span className="muted small">{onlyIn(one.paths, from, to) ?? placesText(one.paths)}</span>{" "}
+                  {isCopied(one.key) && onlyIn(one.paths, from, to) !== `only in ${to}` && (
                     <button
                       type="button"
                       className="button-small"
@@ -469,6 +479,23 @@ function Between({ keys }: { keys: readonly string[] }) {
       <Told told={told} />
     </>
   );
+}
+
+/** Artifacts come along with what uses them. */
+function isCopied(key: string): boolean {
+  return /^(feature|flag|segment)\//.test(key);
+}
+
+/** Which one has a document that the other has not. */
+function onlyIn(paths: readonly PathDifference[], from: string, to: string): string | null {
+  const [whole] = paths;
+  if (whole?.path !== "") return null;
+  if (whole.before == null) return `only in ${to}`;
+  return whole.after == null ? `only in ${from}` : null;
+}
+
+function placesText(paths: readonly PathDifference[]): string {
+  return paths.map(({ path }) => path || "all of it").join(", ");
 }
 
 function Nodes() {

@@ -16,18 +16,16 @@ export function PathTable({ changes }: { changes: readonly PathChange[] }) {
       <tbody>
         {changes.map(({ path, before, after }) => (
           <tr key={path}>
-            <td>
-              <code>{path}</code>
-            </td>
-            <td>
-              <del>{valueText(before)}</del>
-            </td>
-            <td>
-              <ins>{valueText(after)}</ins>
-            </td>
+            <td>{path === "" ? "all of it" : <code>{path}</code>}</td>
+            <td className="words">{before == null ? <Absent /> : <del>{valueText(before)}</del>}</td>
+            <td className="words">{after == null ? <Absent /> : <ins>{valueText(after)}</ins>}</td>
           </tr>
         ))}
       </tbody>
     </table>
   );
+}
+
+function Absent() {
+  return <span className="muted">not there</span>;
 }

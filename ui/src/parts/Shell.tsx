@@ -1,7 +1,7 @@
 // What surrounds every page: where one may go, which environment and clock this is, whether news arrive.
 // Refuses to know any page's content.
 
-import { type ReactNode, useSyncExternalStore } from "react";
+import { type ReactNode, useEffect, useRef, useSyncExternalStore } from "react";
 import { Link, useLocation } from "wouter";
 import { read } from "../api/client";
 import { enter, environment, HOME } from "../api/environment";
@@ -37,6 +37,13 @@ export function Shell({ children }: { children: ReactNode }) {
   const needs = data?.needs.length ?? 0;
   const { data: waiting } = useResource(read.proposals("open"));
   const open = waiting?.proposals.length ?? 0;
+  const nav = useRef<HTMLElement>(null);
+  // On a phone the places are wider than the screen: the one that is open is among those seen.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new address marks another place.
+  useEffect(() => {
+    const here = nav.current?.querySelector("[aria-current]");
+    here?.scrollIntoView({ inline: "center", block: "nearest" });
+  }, [path]);
   return (
     <ClockContext value={clockOf(data)}>
       <a className="skip" href="#main">
@@ -46,7 +53,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <Link href="/" className="brand">
           <img src="/favicon.svg" alt="" width="22" height="22" /> Serinus
         </Link>
-        <nav aria-label="main">
+        <nav aria-label="main" ref={nav}>
           {PLACES.map(({ href, label }) => (
             <Link key={href} href={href} aria-current={isHere(path, href) ? "page" : undefined}>
               {label}

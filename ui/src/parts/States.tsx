@@ -53,6 +53,8 @@ function Stale({ failure }: { failure: unknown }) {
 function Failure({ failure, what, again }: { failure: unknown; what: string; again: () => void }) {
   const status = failure instanceof ApiProblem ? failure.status : 0;
   if (status === 401) return <SignIn />;
+  // Not theirs to see: nothing is wrong, and trying again changes nothing.
+  if (status === 403) return <Empty>{failureText(failure)}</Empty>;
   return (
     <section className="panel" role="alert">
       <h1 className="sentence">{status === 404 ? "There is no such thing." : `Could not read ${what}.`}</h1>

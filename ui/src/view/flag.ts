@@ -98,9 +98,7 @@ export function partsText(serves: readonly Part[]): string {
 export function flagSentence(flag: FlagView): string {
   if (flag.broken) return `It does not compile, so callers get their own default: ${flag.broken}`;
   if (flag.disabled) return "It is off: callers get their own default.";
-  const fallback = flag.code_default
-    ? "the caller's own default"
-    : `${flag.default} (${shown(flag, flag.default)})`;
+  const fallback = flag.code_default ? "the caller's own default" : variantText(flag, flag.default);
   if (flag.targeting) return `By its expression; else ${fallback}.`;
   const [first] = flag.rules ?? [];
   if (!first) return `Everybody gets ${fallback}.`;
@@ -111,8 +109,24 @@ export function flagSentence(flag: FlagView): string {
   return `${rules} ${rules === 1 ? "rule" : "rules"}; everybody else gets ${fallback}.`;
 }
 
-export function shown(flag: Pick<FlagView, "variants">, variant: string): string {
-  return valueText(flag.variants[variant]);
+/** In a sentence a long value is its name; the definition has it in full. */
+const VALUE_MAX = 40;
+
+/** `off (false)`. */
+export function variantText(flag: Pick<FlagView, "variants">, variant: string): string {
+  const value = valueText(flag.variants[variant]);
+  return value.length > VALUE_MAX ? variant : `${variant} (${value})`;
+}
+
+/** Whether its work is done. */
+export function isToRemove(flag: Pick<FlagView, "lifecycle" | "permanent">): boolean {
+  return /settled|unused/.test(flag.lifecycle.state) && !flag.permanent;
+}
+
+/** Where it is in its life, for a list. */
+export function lifeWord(flag: Pick<FlagView, "lifecycle" | "permanent">): string {
+  if (flag.permanent) return "meant to stay";
+  return lifeText(flag.lifecycle.state).split(":", 1)[0] ?? "";
 }
 
 const LIVES: Record<string, string> = {

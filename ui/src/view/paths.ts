@@ -11,6 +11,11 @@ export function valueText(value: unknown): string {
   return text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
 }
 
+/** A document's key with a fingerprint shortened to what tells it from others. */
+export function shortKey(key: string): string {
+  return key.replace(/[0-9a-f]{32,}/g, (digest) => digest.slice(0, 8));
+}
+
 /** Where two values differ; lists are compared place by place. */
 export function differences(before: unknown, after: unknown, path = ""): PathChange[] {
   if (before === after) return [];

@@ -64,7 +64,7 @@ pub fn rows() -> anyhow::Result<Vec<Row>> {
     eprintln!("  1000 flags in bulk are {size} bytes");
     let limit = started(&tools.join("limit-http"), &["9271".into(), "160".into()])?;
     let large = started(&tools.join("limit-http"), &["9272".into(), size.to_string()])?;
-    std::thread::sleep(Duration::from_millis(300));
+    pause(Duration::from_millis(300));
     let target = |server, port, path, headers| Target { server, port, path, headers };
     let targets = [
         target(&ours, port, ONE, vec![bearer.clone()]),
@@ -183,7 +183,7 @@ fn set_up(data: &Path) -> anyhow::Result<(u16, String)> {
             break address;
         }
         ensure!(Instant::now() < until, "the server is not ready after 30 s");
-        std::thread::sleep(Duration::from_millis(50));
+        pause(Duration::from_millis(50));
     };
     let port = address.trim().rsplit(':').next().and_then(|port| port.parse().ok()).context("its port")?;
     let admin =
@@ -239,4 +239,9 @@ fn ask(port: u16, method: &str, path: &str, headers: &str, body: &Value) -> anyh
         Some((head, body)) if head.starts_with("HTTP/1.1 2") => Ok((head.to_owned(), body.to_owned())),
         _ => bail!("{method} {path}: {answer}"),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this program has no executor whose threads could be blocked")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
 }

@@ -117,6 +117,7 @@ pub(crate) async fn import(
     Ok((status, Json(imported)).into_response())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands where a result's error is mapped")]
 fn refused(refused: SourceError) -> ApiError {
     let (status, code) = match &refused {
         SourceError::Unconfigured(_) => (StatusCode::UNPROCESSABLE_ENTITY, "source.unconfigured"),

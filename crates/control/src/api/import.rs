@@ -3,22 +3,23 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serinus_domain::{
     bundle::Contents,
-    decide::{Adopted, Rejection, adopt},
+    decide::{Rejection, adopt},
     digest::Digest,
     entity::{DocKey, Document, Forced, SegmentDoc},
     id::{FlagKey, SegmentKey},
-    limits::CHANGES_MAX,
     revision::RevisionNumber,
+    units::Timestamp,
 };
 use serinus_interop::{Format, ImportError, Imported, NotCarried, import};
 use utoipa::ToSchema;
 
 use crate::{
-    append::{Activation, Gate, OnConflict, Plan, at_head, commit},
-    error::ApiError,
+    append::{Activation, Base, Gate, OnConflict, Plan, at_head, commit},
+    error::{ApiError, Waiting},
     extract::{Body, Writer},
     state::App,
 };
@@ -68,63 +69,76 @@ pub struct ImportView {
     /// The revisions that it made; none where nothing changed or it was a dry run.
     #[schema(value_type = Vec<u64>)]
     pub revisions: Vec<RevisionNumber>,
-    /// Where the last of them is in effect.
+    /// The proposals that it made, in the order in which they are to be approved.
+    pub proposals: Vec<Waiting>,
+    /// Where the last of the revisions is in effect.
     pub activation: Option<Activation>,
 }
 
-/// Imports flags and segments. Up to 512 documents are one revision; more become several, one after the other.
+/// Imports flags and segments. Up to 512 documents are one revision; more become several, one after the other. Where a change waits
+/// for a second person, they become as many proposals, to be approved in their order, and the answer is a 202.
 #[utoipa::path(post, path = "/import/flags", tag = "import", request_body = ImportBody,
-    responses((status = 200, body = ImportView)))]
+    responses((status = 200, body = ImportView), (status = 202, body = ImportView)))]
 pub(crate) async fn flags(
     State(app): State<Arc<App>>,
     Writer(who): Writer,
     Body(body): Body<ImportBody>,
-) -> Result<Json<ImportView>, ApiError> {
+) -> Result<(StatusCode, Json<ImportView>), ApiError> {
     let imported = read(&body)?;
     let base = at_head(&app).await?;
-    let mut contents = Arc::clone(&base.contents);
-    let made = documents(imported, Arc::make_mut(&mut contents))?;
-    let mut view = ImportView {
-        flags: Vec::new(),
-        segments: Vec::new(),
-        not_carried: made.not_carried.into_iter().map(Into::into).collect(),
-        revisions: Vec::new(),
-        activation: None,
+    let mut contents = Contents { list_key: base.contents.list_key.clone(), ..Contents::default() };
+    let made = documents(imported, &mut contents)?;
+    let adopted = |base: &Base, now: Timestamp| {
+        let mut held = Contents::clone(&base.contents);
+        held.held.extend(contents.held.iter().map(|(digest, list)| (*digest, Arc::clone(list))));
+        adopt(&base.snapshot, &held, &made.documents, &who.actor, now)
     };
-    for batch in made.documents.chunks(CHANGES_MAX) {
-        let left_out = if body.dry_run {
-            adopt(&base.snapshot, &contents, batch, &who.actor, app.now())?.left_out
-        } else {
-            let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, now| {
-                let mut held = Contents::clone(&base.contents);
-                held.held.extend(contents.held.iter().map(|(digest, list)| (*digest, Arc::clone(list))));
-                let Adopted { draft, left_out } = adopt(&base.snapshot, &held, batch, &who.actor, now)?;
-                Ok(Plan { draft, blobs: made.lists.clone(), value: left_out })
-            })
-            .await?;
-            view.revisions.extend(done.revision);
-            view.activation = done.activation.or(view.activation);
-            done.value
-        };
-        view.note(batch, left_out);
+    let mut view = ImportView::new(&made, adopted(&base, app.now())?.left_out);
+    // What is in the log already is no change any more: the first part that is left is the next. What only waits is one still.
+    while !body.dry_run {
+        let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, now| {
+            let draft = adopted(base, now)?.parts.into_iter().nth(view.proposals.len());
+            Ok(Plan { draft, blobs: made.lists.clone(), value: () })
+        })
+        .await;
+        match done {
+            Ok(done) if done.revision.is_none() => break,
+            Ok(done) => {
+                view.revisions.extend(done.revision);
+                view.activation = done.activation;
+            }
+            Err(ApiError::Proposed(proposal)) => view.proposals.push(Waiting::from(&*proposal)),
+            Err(other) => return Err(other),
+        }
     }
-    Ok(Json(view))
+    let status = if view.proposals.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(view)))
 }
 
 impl ImportView {
-    fn note(&mut self, batch: &[Document], left_out: Vec<(DocKey, Rejection)>) {
-        for document in batch.iter().filter(|one| left_out.iter().all(|(key, _)| *key != one.key())) {
+    fn new(made: &Made, left_out: Vec<(DocKey, Rejection)>) -> Self {
+        let mut view = Self {
+            flags: Vec::new(),
+            segments: Vec::new(),
+            not_carried: made.not_carried.iter().cloned().map(Into::into).collect(),
+            revisions: Vec::new(),
+            proposals: Vec::new(),
+            activation: None,
+        };
+        for document in made.documents.iter().filter(|one| left_out.iter().all(|(key, _)| *key != one.key()))
+        {
             match document {
-                Document::Flag(doc) => self.flags.push(doc.key.clone()),
-                Document::Segment(doc) => self.segments.push(doc.key.clone()),
+                Document::Flag(doc) => view.flags.push(doc.key.clone()),
+                Document::Segment(doc) => view.segments.push(doc.key.clone()),
                 _ => {}
             }
         }
-        self.not_carried.extend(left_out.into_iter().map(|(key, rejection)| NotCarriedView {
+        view.not_carried.extend(left_out.into_iter().map(|(key, rejection)| NotCarriedView {
             subject: key.as_str().replacen('/', " ", 1),
             what: "the whole of it".into(),
             why: format!("{rejection}; it is left out"),
         }));
+        view
     }
 }
 

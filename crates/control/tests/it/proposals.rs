@@ -12,32 +12,32 @@ use crate::{
 };
 
 /// People in a world whose production is protected.
-struct Protected {
-    world: World,
-    tokens: std::collections::BTreeMap<&'static str, String>,
+pub struct Protected {
+    pub world: World,
+    pub tokens: std::collections::BTreeMap<&'static str, String>,
 }
 
 impl Protected {
-    async fn new(world: World) -> Self {
+    pub async fn new(world: World) -> Self {
         let all = Self { tokens: with_people(&world).await, world };
         all.put("adam", "/environments/production", json!({ "protected": true })).await.expect(200);
         all
     }
 
-    async fn get(&self, who: &str, path: &str) -> Value {
+    pub async fn get(&self, who: &str, path: &str) -> Value {
         self.world.ask_with(&self.tokens[who], Method::GET, path, &Value::Null).await.expect(200)
     }
 
-    async fn post(&self, who: &str, path: &str, body: Value) -> Reply {
+    pub async fn post(&self, who: &str, path: &str, body: Value) -> Reply {
         self.world.ask_with(&self.tokens[who], Method::POST, path, &body).await
     }
 
-    async fn put(&self, who: &str, path: &str, body: Value) -> Reply {
+    pub async fn put(&self, who: &str, path: &str, body: Value) -> Reply {
         self.world.ask_with(&self.tokens[who], Method::PUT, path, &body).await
     }
 
     /// Approves what a proposal says now.
-    async fn approve(&self, who: &str, id: u64) -> Reply {
+    pub async fn approve(&self, who: &str, id: u64) -> Reply {
         let digest = self.get("vera", &format!("/proposals/{id}")).await["digest"].clone();
         self.post(who, &format!("/proposals/{id}/approve"), json!({ "digest": digest })).await
     }

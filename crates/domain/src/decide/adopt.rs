@@ -1,4 +1,5 @@
-//! Documents that come from elsewhere, as one change: what can be put is put, what cannot is named. Knows no foreign format.
+//! Documents that come from elsewhere, in as few revisions as hold them: what can be put is put, what cannot is
+//! named. Knows no foreign format.
 
 use crate::{
     bundle::Contents,
@@ -14,14 +15,14 @@ use crate::{
 /// What adopting documents came to.
 #[derive(Debug)]
 pub struct Adopted {
-    /// The revision to append; none where nothing is to change.
-    pub draft: Option<Draft>,
+    /// The revisions to append, one after the other; none where nothing is to change. Each is made against the head as it was.
+    pub parts: Vec<Draft>,
     /// Documents that are left out, each with the reason.
     pub left_out: Vec<(DocKey, Rejection)>,
 }
 
 /// Puts documents in any order: one that needs another waits for it. What does not compile is left out, since it would answer
-/// nobody. `contents` holds the lists that they name.
+/// nobody; what would break something else is refused. `contents` holds the lists that they name.
 pub fn adopt(
     snapshot: &Snapshot,
     contents: &Contents,
@@ -39,9 +40,12 @@ pub fn adopt(
         let dropped: Vec<_> = wanted.iter().filter_map(|one| broken_one(&one.key(), &broken)).collect();
         left_out.extend(refused);
         if dropped.is_empty() {
+            if let Some(one) = broken.first() {
+                let text = format!("the import would break {}: {}", one.subject, one.reason);
+                return Err(Rejection::new("import.broken", text));
+            }
             let message = format!("import {} documents", documents.len() - left_out.len());
-            let draft = running.finish(message).map_err(first)?.draft;
-            return Ok(Adopted { draft, left_out });
+            return Ok(Adopted { parts: running.in_parts(&message), left_out });
         }
         left_out.extend(dropped);
     }
@@ -69,9 +73,4 @@ fn broken_one(key: &DocKey, broken: &[Diagnostic]) -> Option<(DocKey, Rejection)
     let one = broken.iter().find(|one| one.subject == key.as_str())?;
     let reason = one.reason.split(';').next().unwrap_or_default();
     Some((key.clone(), Rejection::new("import.broken", format!("{key}: {reason}"))))
-}
-
-fn first(rejections: Vec<Rejection>) -> Rejection {
-    let none = || Rejection::new("import.refused", "the import was refused: import fewer flags at once");
-    rejections.into_iter().next().unwrap_or_else(none)
 }

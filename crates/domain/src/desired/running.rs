@@ -87,8 +87,23 @@ impl<'a> Running<'a> {
             Document::Environment(doc) => decide::put_environment(&self.snapshot, doc, self.actor)?.changes,
             other => vec![Change::put(other)],
         };
-        self.take(changes);
-        Ok(true)
+        // A command fills in what a document may leave out, so the same document again is known only by what it comes to.
+        let changes: Vec<_> = changes.into_iter().filter(|change| !self.stands(change)).collect();
+        let any = !changes.is_empty();
+        if any {
+            self.take(changes);
+        }
+        Ok(any)
+    }
+
+    /// Whether a change would leave its document as it is.
+    fn stands(&self, change: &Change) -> bool {
+        match change {
+            Change::Put { key, body } => self
+                .document(key)
+                .is_some_and(|document| Document::from_value(body).as_ref() == Some(document)),
+            Change::Retire { key } => self.snapshot.get(key).is_none(),
+        }
     }
 
     /// Takes a document away.
@@ -137,6 +152,19 @@ impl<'a> Running<'a> {
         let mut now = compile(&self.snapshot, &self.contents, None).diagnostics;
         now.retain(|one| !before.contains(one));
         now
+    }
+
+    /// Every change as drafts against the head, none larger than a revision may be; each needs at most those before it.
+    pub fn in_parts(&self, message: &str) -> Vec<Draft> {
+        let parts = self.changes.chunks(CHANGES_MAX);
+        let count = parts.len();
+        let named = |index: usize| match count {
+            1 => message.to_owned(),
+            _ => format!("{message}, part {} of {count}", index + 1),
+        };
+        let draft =
+            |(index, part): (usize, &[Change])| self.draft(self.first.revision, named(index), part.to_vec());
+        parts.enumerate().map(draft).collect()
     }
 
     /// One draft with every change, and the blobs that it names. Refused where it would break what compiles now.

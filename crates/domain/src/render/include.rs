@@ -35,8 +35,11 @@ pub(super) fn gather(
 ) -> Result<Gathered, InvalidTemplate> {
     let mut walk =
         Walk { library, texts: BTreeMap::new(), heights: BTreeMap::new(), variables: BTreeMap::new() };
-    let blocks = prompt.text.contains("{%") || prompt.text.contains("{#");
-    let plain = !prompt.text.contains("{{") && !(blocks && prompt.syntax == TemplateSyntax::Jinja);
+    let marks: &[&str] = match prompt.syntax {
+        TemplateSyntax::Jinja => &["{{", "{%", "{#"],
+        TemplateSyntax::Mustache => &["{{"],
+    };
+    let plain = marks.iter().all(|mark| !prompt.text.contains(mark));
     walk.visit(reference, prompt.clone(), &mut Vec::new())?;
     let variables = walk.variables.into_iter().map(|(name, (_, decl))| (name, decl)).collect();
     Ok(Gathered { texts: walk.texts, variables, plain })

@@ -27,6 +27,7 @@ fn flag(key: &str, more: &Value) -> FlagDoc {
     serde_json::from_value(doc).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a literal is given")]
 fn segment(key: &str, when: Value) -> SegmentDoc {
     serde_json::from_value(json!({"key": key, "when": when})).unwrap()
 }

@@ -21,13 +21,19 @@ use axum::{
 };
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+};
 
 /// What a model does.
 #[derive(Clone)]
 pub enum Script {
     /// Answers after a while.
     Answer { wait_ms: u64 },
+    /// Answers once the gate is closed for good: what is asserted before that happened while nobody had an answer.
+    Held(Arc<Semaphore>),
     /// Fails with this status and body.
     Fail(u16, &'static str),
     /// Streams two frames and breaks off.
@@ -139,6 +145,12 @@ async fn complete(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes
                 all.insert(all.len() - 1, usage.into());
                 return event_stream(stream::iter(all).map(Ok::<_, Infallible>));
             }
+            ([(header::CONTENT_TYPE, "application/json")], whole(&model)).into_response()
+        }
+        Script::Held(gate) => {
+            // A permit is never given: acquiring ends when the gate is closed.
+            let _ = gate.acquire().await;
+            call.end();
             ([(header::CONTENT_TYPE, "application/json")], whole(&model)).into_response()
         }
         Script::Cut => {

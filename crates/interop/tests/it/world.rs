@@ -36,9 +36,10 @@ pub fn compiled(imported: &Imported) -> Compiled {
     let head = Snapshot::default();
     let adopted = adopt(&head, &Contents::default(), &documents, "ana", Timestamp(0)).unwrap();
     assert!(adopted.left_out.is_empty(), "{:?}", adopted.left_out);
-    let Some(draft) = adopted.draft else { return compile(&head, &Contents::default(), None) };
-    let revision = Revision::seal(&draft, head.revision, head.digest, Timestamp(0));
-    compile(&head.apply(&revision).unwrap(), &Contents::default(), None)
+    let whole = adopted.parts.iter().fold(head, |head, part| {
+        head.apply(&Revision::seal(part, head.revision, head.digest, Timestamp(0))).unwrap()
+    });
+    compile(&whole, &Contents::default(), None)
 }
 
 /// Somebody who asks, as OFREP names them, in 2026.

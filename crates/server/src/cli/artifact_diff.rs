@@ -62,7 +62,7 @@ fn lines(lines: &[Value], ink: Ink) {
         (at.saturating_sub(AROUND)..end).any(|near| !same(near))
     };
     let mut skipped = false;
-    for at in 0..lines.len() {
+    for (at, one) in lines.iter().enumerate() {
         if !near(at) {
             skipped = true;
             continue;
@@ -70,7 +70,7 @@ fn lines(lines: &[Value], ink: Ink) {
         if std::mem::take(&mut skipped) {
             print::line("  ...");
         }
-        print::line(&line(&lines[at], ink));
+        print::line(&line(one, ink));
     }
 }
 

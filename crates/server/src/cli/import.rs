@@ -56,7 +56,12 @@ pub async fn run(args: ImportArgs, client: &Client) -> anyhow::Result<u8> {
             .map(|one| print::text(&json!({"one": one}), "one"))
             .collect::<Vec<_>>()
     };
-    let verb = if args.dry_run { "would import" } else { "imported" };
+    let waiting = print::list(&answer, "proposals");
+    let verb = match (args.dry_run, waiting.is_empty()) {
+        (true, _) => "would import",
+        (false, true) => "imported",
+        (false, false) => "asked to import",
+    };
     let (flags, segments, revisions) = (names("flags"), names("segments"), names("revisions"));
     let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
     print::line(&format!("{verb} {}, {}", count(flags.len(), "flag"), count(segments.len(), "segment")));
@@ -66,10 +71,16 @@ pub async fn run(args: ImportArgs, client: &Client) -> anyhow::Result<u8> {
         }
     }
     match revisions.as_slice() {
-        [] if args.dry_run => {}
+        [] if args.dry_run || !waiting.is_empty() => {}
         [] => print::line("nothing changed: everything is here already"),
         [one] => print::line(&format!("revision {one}")),
         several => print::line(&format!("revisions {}, since one holds 512 changes", several.join(", "))),
+    }
+    for one in waiting {
+        print::line(&format!("proposal {}: {}{}", one["proposal"], client.base(), print::text(one, "url")));
+    }
+    if waiting.len() > 1 {
+        print::line("approve them in this order: a later one may need what an earlier one brings");
     }
     let lost = print::list(&answer, "not_carried");
     if !lost.is_empty() {

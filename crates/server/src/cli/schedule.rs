@@ -10,6 +10,7 @@ use serinus_domain::resolve::parse_time;
 use super::{Client, artifact, print};
 
 /// Verbs of `schedule`.
+#[expect(clippy::large_enum_variant, reason = "one command line is parsed once")]
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Declare a change that is made later
