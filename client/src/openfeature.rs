@@ -10,7 +10,7 @@ use open_feature::{
 };
 use serde_json::{Map, Value};
 use serinus_domain::{
-    context::{Attributes, Context},
+    context::{AttributeValue, Attributes, Context},
     resolve::Reason,
 };
 
@@ -105,7 +105,7 @@ fn context(given: &EvaluationContext) -> EvaluationResult<Context> {
     let attributes = Attributes::new(attributes).map_err(refused)?;
     let session = given.targeting_key.as_deref().filter(|key| !key.is_empty());
     let user =
-        attributes.get("user").and_then(Value::as_str).filter(|user| !user.is_empty()).map(str::to_owned);
+        attributes.get("user").and_then(AttributeValue::as_str).filter(|user| !user.is_empty()).map(str::to_owned);
     Context::new(session, user.as_deref(), attributes).map_err(refused)
 }
 

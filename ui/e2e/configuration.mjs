@@ -99,7 +99,8 @@ async function change(page) {
   await shows(page.getByRole("alert"), "cannot be read", "so is a text that is no JSON");
   await text.fill(before.replace("The dark theme", "The night theme"));
   await press(page, "Save");
-  await shows(page.locator("main"), "The night theme of the web shop", "a good definition is in effect");
+  await shows(told(page), "in effect as revision", "a good definition is in effect");
+  await shows(page.locator("main p"), "The night theme of the web shop", "and read back");
 }
 
 async function artifact(page) {
@@ -200,6 +201,7 @@ async function ask(page, link) {
   await shows(told(page), "waits for a second person", "a change in a protected environment waits");
   await shot(page, "waits");
   await page.getByRole("link", { name: "look at it" }).click();
+  await shows(page.locator(".paths tr"), "disabled", "what would change is shown");
   await shows(page.locator("h2"), "nobody approved it yet", "its proposal is a link away");
   await shows(page.locator("main"), "You proposed this", "ben reads why he cannot approve it");
   check("and cannot press it", await page.getByRole("button", { name: /^Approve/ }).isDisabled());
@@ -220,12 +222,20 @@ async function approve(page, link, path) {
   await page.locator(`main a[href="${path}"]`).first().click();
   await page.getByRole("button", { name: /^Approve/ }).click(WAIT);
   await shows(told(page), /in effect as revision \d+/, "ana's approval puts it into effect");
+  await shows(page.locator(".paths tr"), "disabled", "the proposal still says what it changed");
   await page.getByRole("link", { name: /^See revision/ }).click(WAIT);
   await shows(page.locator("main"), "approved by ana", "its revision says who approved it");
   await open(page, "/revisions?actor=ben");
   await shows(page.locator("table.events tbody tr"), "approved by ana", "so does the audit of what ben did");
   await open(page, "/flags/dark-mode");
   await shows(page.locator("h1"), "It is off", "and the flag is off");
+}
+
+async function feature(page) {
+  await open(page, "/f/support");
+  await page.getByRole("textbox", { name: "user" }).fill("user-9");
+  await press(page, "Explain");
+  await shows(page.locator(".steps .step-last"), /./, "a feature is explained as well");
 }
 
 async function walk() {
@@ -238,6 +248,7 @@ async function walk() {
       await explain(page);
       await change(page);
       await artifact(page);
+      await feature(page);
       await revert(page);
       links = await people(page);
       await environments(page);
@@ -283,6 +294,7 @@ async function look(proposal) {
     ["interactions", "/interactions"],
     ["proposals", "/proposals"],
     ["proposal", `/p/${proposal}`],
+    ["proposal-applied", "/p/1"],
     ["revisions", "/revisions"],
     ["revision", "/revisions/4"],
     ["settings", "/settings"],
@@ -314,6 +326,25 @@ async function settled(page) {
   );
 }
 
+/** What a page says when there is nothing yet. */
+async function bare() {
+  const complaints = await withBrowser(VIEWS[2][1], async (page) => {
+    await open(page, `/#k=${encodeURIComponent(options.key)}`);
+    for (const name of ["flags", "artifacts", "proposals", "revisions", "settings"]) {
+      await open(page, `/${name}`);
+      await settled(page);
+      check(`with nothing there, ${name} says how to begin`, (await page.locator("main .empty").count()) > 0);
+      await shot(page, `bare-${name}`);
+    }
+  });
+  check(
+    "with nothing there, nothing complained",
+    complaints.length === 0,
+    complaints.slice(0, 3).join(" | "),
+  );
+}
+
+await bare();
 await seed(api(options.base, options.key));
 const links = await walk();
 const [ana, ben] = [links.ana, links.ben].map((link) => api(options.base, keyOf(link)));

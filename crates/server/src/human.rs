@@ -74,6 +74,12 @@ pub fn worse(text: &str) -> Result<Worse, String> {
     Err(refused())
 }
 
+/// `1 change`, `2 changes`.
+pub fn counted(many: u64, what: &str) -> String {
+    let ending = if many == 1 { "" } else { "s" };
+    format!("{many} {what}{ending}")
+}
+
 /// A moment as `2026-11-24 03:12:09`, in UTC.
 pub fn moment(us: i64) -> String {
     Timestamp(us).to_rfc3339().replace('T', " ").trim_end_matches('Z').to_owned()

@@ -64,7 +64,7 @@ export function Flag({ flag }: { flag: string }) {
           </section>
           <section className="panel" aria-labelledby="definition">
             <h2 id="definition">Definition</h2>
-            <Definition key={view.revision} view={view} />
+            <Definition view={view} />
           </section>
         </>
       )}
@@ -196,9 +196,11 @@ function Life({ view }: { view: FlagView }) {
 }
 
 function Definition({ view }: { view: FlagView }) {
-  const [text, setText] = useState(() => JSON.stringify(bodyOf(view), null, 2));
+  const inForce = JSON.stringify(bodyOf(view), null, 2);
+  const [edited, setEdited] = useState<{ over: number; text: string } | null>(null);
   const { busy, told, run } = useCommand();
-  const changed = text !== JSON.stringify(bodyOf(view), null, 2);
+  const text = edited?.text ?? inForce;
+  const changed = text !== inForce;
   return (
     <>
       <label className="field">
@@ -207,9 +209,14 @@ function Definition({ view }: { view: FlagView }) {
           className="code-field"
           spellCheck={false}
           value={text}
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => setEdited({ over: edited?.over ?? view.revision, text: event.target.value })}
         />
       </label>
+      {changed && edited && edited.over !== view.revision && (
+        <p className="notice notice-warn" role="status">
+          It was changed meanwhile, by revision {view.revision}. Saving replaces that; Undo shows it.
+        </p>
+      )}
       <p className="buttons">
         <button
           type="button"
@@ -217,18 +224,17 @@ function Definition({ view }: { view: FlagView }) {
           onClick={() =>
             run(
               async () => post.flag(view.key, parsed(text)),
-              (answer) => `in effect as revision ${answer.revision}`,
+              (answer) => {
+                setEdited(null);
+                return `in effect as revision ${answer.revision}`;
+              },
             )
           }
         >
           Save
         </button>
         {changed && (
-          <button
-            type="button"
-            disabled={busy}
-            onClick={() => setText(JSON.stringify(bodyOf(view), null, 2))}
-          >
+          <button type="button" disabled={busy} onClick={() => setEdited(null)}>
             Undo
           </button>
         )}

@@ -64,7 +64,7 @@ export function Flags() {
 function List({ flags }: { flags: readonly FlagView[] }) {
   if (flags.length === 0) return <Empty>Nothing fits.</Empty>;
   return (
-    <table className="plain stack">
+    <table className="plain stack flags">
       <thead>
         <tr>
           <th scope="col">Flag</th>

@@ -43,9 +43,9 @@ function Content({ view }: { view: ProposalView }) {
         </p>
         <h1 className="sentence">{view.message}</h1>
         <p>
-          {proposalSentence(view)}
+          {proposalSentence(view)}{" "}
           {view.revision ? (
-            <Link href={`/revisions/${view.revision}`}> See revision {view.revision}</Link>
+            <Link href={`/revisions/${view.revision}`}>See revision {view.revision}</Link>
           ) : null}
         </p>
         {view.conflicts.length > 0 && <Conflicts view={view} />}
@@ -56,19 +56,44 @@ function Content({ view }: { view: ProposalView }) {
       {view.rollout && <Rules view={view} />}
       {documents.length > 0 && (
         <section className="panel" aria-labelledby="documents">
-          <h2 id="documents">What changes</h2>
-          {documents.map((change) => (
-            <div key={change.key}>
-              <h3>
-                {change.verb} <code>{change.key}</code>
-              </h3>
-              <PathTable changes={differences(change.before ?? undefined, change.after ?? undefined)} />
-            </div>
-          ))}
+          <h2 id="documents">{view.state === "applied" ? "What changed" : "What changes"}</h2>
+          {view.state === "applied" && view.revision ? (
+            <Made revision={view.revision} keys={documents.map(({ key }) => key)} />
+          ) : (
+            documents.map((change) => (
+              <div key={change.key}>
+                <h3>
+                  {change.verb} <code>{change.key}</code>
+                </h3>
+                <PathTable changes={differences(change.before ?? undefined, change.after ?? undefined)} />
+              </div>
+            ))
+          )}
         </section>
       )}
       <Review view={view} />
     </>
+  );
+}
+
+/** What it changed: once it is in effect, what stands there is what it says. */
+function Made({ revision, keys }: { revision: number; keys: readonly string[] }) {
+  const reading = useResource(read.revisionDiff(revision));
+  return (
+    <Loaded reading={reading} what={`what revision ${revision} changed`}>
+      {({ changes }) =>
+        changes
+          .filter(({ key }) => keys.includes(key))
+          .map((change) => (
+            <div key={change.key}>
+              <h3>
+                <code>{change.key}</code>
+              </h3>
+              <PathTable changes={change.paths} />
+            </div>
+          ))
+      }
+    </Loaded>
   );
 }
 

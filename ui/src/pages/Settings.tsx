@@ -104,16 +104,24 @@ function People() {
           )
         }
       </Loaded>
-      <NewPerson
-        busy={busy}
-        add={(id, name, email, role) =>
-          run(
-            () =>
-              post.person({ id, name: name || null, email: email || null, roles: { [environment()]: role } }),
-            (made) => shown(made.path),
-          )
-        }
-      />
+      {reading.data && (
+        <NewPerson
+          key={link}
+          busy={busy}
+          add={(id, name, email, role) =>
+            run(
+              () =>
+                post.person({
+                  id,
+                  name: name || null,
+                  email: email || null,
+                  roles: { [environment()]: role },
+                }),
+              (made) => shown(made.path),
+            )
+          }
+        />
+      )}
       <Told told={told} />
       {link && (
         <p>
@@ -254,37 +262,41 @@ function Tokens() {
           );
         }}
       </Loaded>
-      <form
-        className="pickers form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          run(
-            () => post.token({ name: name.trim(), scopes: [...scopes], environment: environment() }),
-            (made) => {
-              setSecret(made.secret);
-              return "the secret below is shown this once";
-            },
-          );
-        }}
-      >
-        <label>
-          for{" "}
-          <input
-            required
-            value={name}
-            placeholder="my-app"
-            onChange={(event) => setName(event.target.value)}
-          />
-        </label>
-        {SCOPES.map((scope) => (
-          <label key={scope} className="pick">
-            <input type="checkbox" checked={scopes.includes(scope)} onChange={() => toggle(scope)} /> {scope}
+      {reading.data && (
+        <form
+          className="pickers form"
+          onSubmit={(event) => {
+            event.preventDefault();
+            run(
+              () => post.token({ name: name.trim(), scopes: [...scopes], environment: environment() }),
+              (made) => {
+                setSecret(made.secret);
+                setName("");
+                return "the secret below is shown this once";
+              },
+            );
+          }}
+        >
+          <label>
+            for{" "}
+            <input
+              required
+              value={name}
+              placeholder="my-app"
+              onChange={(event) => setName(event.target.value)}
+            />
           </label>
-        ))}
-        <button type="submit" disabled={busy || name.trim() === "" || scopes.length === 0}>
-          Make a token for {environment()}
-        </button>
-      </form>
+          {SCOPES.map((scope) => (
+            <label key={scope} className="pick">
+              <input type="checkbox" checked={scopes.includes(scope)} onChange={() => toggle(scope)} />{" "}
+              {scope}
+            </label>
+          ))}
+          <button type="submit" disabled={busy || name.trim() === "" || scopes.length === 0}>
+            Make a token for {environment()}
+          </button>
+        </form>
+      )}
       <Told told={told} />
       {secret && (
         <p>
@@ -325,6 +337,8 @@ function Environments() {
   const reading = useResource(read.environments());
   const { busy, told, run } = useCommand();
   const [key, setKey] = useState("");
+  const { data: session } = useResource(read.session());
+  const isAdmin = session?.scopes.includes("admin") ?? false;
   return (
     <section className="panel" aria-labelledby="environments">
       <h2 id="environments">
@@ -348,6 +362,7 @@ function Environments() {
                     key={one.key}
                     view={one}
                     busy={busy}
+                    isAdmin={isAdmin}
                     protect={() =>
                       run(
                         () => post.protect(one.key, !one.protected),
@@ -362,37 +377,47 @@ function Environments() {
           </>
         )}
       </Loaded>
-      <form
-        className="pickers form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          run(
-            () => post.environment(key.trim(), {}),
-            () => `${key.trim()} is there`,
-          );
-        }}
-      >
-        <label>
-          another{" "}
-          <input
-            required
-            value={key}
-            placeholder="staging"
-            onChange={(event) => setKey(event.target.value)}
-          />
-        </label>
-        <button type="submit" disabled={busy || key.trim() === ""}>
-          Make it
-        </button>
-      </form>
+      {isAdmin && (
+        <form
+          className="pickers form"
+          onSubmit={(event) => {
+            event.preventDefault();
+            run(
+              () => post.environment(key.trim(), {}),
+              () => {
+                setKey("");
+                return `${key.trim()} is there`;
+              },
+            );
+          }}
+        >
+          <label>
+            another{" "}
+            <input
+              required
+              value={key}
+              placeholder="staging"
+              onChange={(event) => setKey(event.target.value)}
+            />
+          </label>
+          <button type="submit" disabled={busy || key.trim() === ""}>
+            Make it
+          </button>
+        </form>
+      )}
       <Told told={told} />
     </section>
   );
 }
 
-type EnvironmentRowProps = { view: EnvironmentView; busy: boolean; protect: () => void };
+type EnvironmentRowProps = {
+  view: EnvironmentView;
+  busy: boolean;
+  isAdmin: boolean;
+  protect: () => void;
+};
 
-function EnvironmentRow({ view, busy, protect }: EnvironmentRowProps) {
+function EnvironmentRow({ view, busy, isAdmin, protect }: EnvironmentRowProps) {
   const here = view.key === environment();
   const many = Math.max(1, view.approvals_min);
   return (
@@ -414,9 +439,11 @@ function EnvironmentRow({ view, busy, protect }: EnvironmentRowProps) {
               Go there
             </button>
           )}
-          <button type="button" className="button-small" disabled={busy} onClick={protect}>
-            {view.protected ? "Open it" : "Protect it"}
-          </button>
+          {isAdmin && (
+            <button type="button" className="button-small" disabled={busy} onClick={protect}>
+              {view.protected ? "Open it" : "Protect it"}
+            </button>
+          )}
         </span>
       </td>
     </tr>

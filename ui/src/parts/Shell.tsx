@@ -39,11 +39,11 @@ export function Shell({ children }: { children: ReactNode }) {
   const open = waiting?.proposals.length ?? 0;
   const nav = useRef<HTMLElement>(null);
   // On a phone the places are wider than the screen: the one that is open is among those seen.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new address marks another place.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new address marks another place, and a count moves all after it.
   useEffect(() => {
     const here = nav.current?.querySelector("[aria-current]");
     here?.scrollIntoView({ inline: "center", block: "nearest" });
-  }, [path]);
+  }, [path, open, needs]);
   return (
     <ClockContext value={clockOf(data)}>
       <a className="skip" href="#main">

@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from "vitest";
 import type { Condition, FlagView, ProposalView } from "../api/model";
-import { attributes, conditionText, flagSentence, flagsInOrder } from "./flag";
-import { differences, valueText } from "./paths";
+import { attributes, conditionText, flagSentence, flagsInOrder, lifeWord } from "./flag";
+import { differences, shortKey, valueText } from "./paths";
 import { inOrder, names, proposalSentence } from "./proposal";
 
 const proposal = (over: Partial<ProposalView>) =>
@@ -34,15 +34,19 @@ describe("proposals", () => {
 describe("differences", () => {
   it.each<[unknown, unknown, string[]]>([
     [{ a: 1 }, { a: 1 }, []],
-    [{ a: 1, b: 2 }, { a: 1, c: 3 }, ["/b", "/c"]],
-    [{ a: [1, 2] }, { a: [1, 3, 4] }, ["/a/1", "/a/2"]],
-    [undefined, { a: 1 }, ["/"]],
-    [{ a: { b: "x" } }, { a: "x" }, ["/a"]],
+    [{ a: 1, b: 2 }, { a: 1, c: 3 }, ["b", "c"]],
+    [{ a: [1, 2] }, { a: [1, 3, 4] }, ["a[1]", "a[2]"]],
+    [undefined, { a: 1 }, [""]],
+    [{ a: { b: "x" } }, { a: "x" }, ["a"]],
+    [{ a: [{ b: 1 }] }, { a: [{ b: 2 }] }, ["a[0].b"]],
   ])("%j to %j", (before, after, paths) =>
     expect(differences(before, after).map(({ path }) => path)).toEqual(paths),
   );
 
-  it("shortens what is long", () => expect(valueText("x".repeat(500))).toHaveLength(161));
+  it("shortens what is long", () => {
+    expect(valueText("x".repeat(500))).toHaveLength(161);
+    expect(shortKey(`combination/support/${"ab".repeat(16)}`)).toBe("combination/support/abababab");
+  });
 });
 
 describe("flags", () => {
@@ -70,6 +74,7 @@ describe("flags", () => {
       "not (app is at least version 2.3.0)",
     ],
     [flagSentence(flag({})), "Everybody gets off (false)."],
+    [flagSentence(flag({ variants: { off: "x".repeat(41) as never } })), "Everybody gets off."],
     [flagSentence(flag({ disabled: true })), "It is off: callers get their own default."],
     [
       flagSentence(
@@ -94,14 +99,24 @@ describe("flags", () => {
     ],
   ])("%s", (have, want) => expect(have).toBe(want));
 
+  it.each<[string, boolean, string]>([
+    ["active", false, "in use"],
+    ["settled", false, "settled"],
+    ["unused", false, "unused"],
+    ["unused", true, "meant to stay"],
+  ])("a flag that is %s, permanent %s: %s", (state, permanent, want) =>
+    expect(lifeWord(flag({ permanent, lifecycle: { state, evaluations: 0, used_by: [] } }))).toBe(want),
+  );
+
   it("shows what needs somebody first", () => {
     const list = [
       flag({ key: "a" }),
       flag({ key: "b", lifecycle: { state: "settled", evaluations: 1, used_by: [] } }),
       flag({ key: "c", broken: "no" }),
       flag({ key: "d", archived: true }),
+      flag({ key: "e", permanent: true, lifecycle: { state: "unused", evaluations: 1, used_by: [] } }),
     ];
-    expect(flagsInOrder(list, "").map(({ key }) => key)).toEqual(["c", "b", "a"]);
+    expect(flagsInOrder(list, "").map(({ key }) => key)).toEqual(["c", "b", "a", "e"]);
     expect(flagsInOrder(list, "d").map(({ key }) => key)).toEqual(["d"]);
   });
 

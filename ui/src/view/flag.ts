@@ -143,8 +143,7 @@ export function lifeText(state: string): string {
 
 /** Those to do something about first, then by key. */
 export function flagsInOrder(flags: readonly FlagView[], words: string): FlagView[] {
-  const rank = (flag: FlagView) =>
-    flag.broken ? 0 : flag.lifecycle.state === "settled" || flag.lifecycle.state === "unused" ? 1 : 2;
+  const rank = (flag: FlagView) => (flag.broken ? 0 : isToRemove(flag) ? 1 : 2);
   const wanted = words.trim().toLowerCase();
   const fits = (flag: FlagView) =>
     wanted === "" ||

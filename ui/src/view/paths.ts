@@ -16,14 +16,15 @@ export function shortKey(key: string): string {
   return key.replace(/[0-9a-f]{32,}/g, (digest) => digest.slice(0, 8));
 }
 
-/** Where two values differ; lists are compared place by place. */
+/** Where two values differ, written as the server writes it: `rules[0].serve`, empty for the whole; lists are compared place by place. */
 export function differences(before: unknown, after: unknown, path = ""): PathChange[] {
   if (before === after) return [];
   const [a, b] = [entriesOf(before), entriesOf(after)];
-  if (a === null || b === null) return [{ path: path || "/", before, after }];
+  if (a === null || b === null) return [{ path, before, after }];
+  const isList = Array.isArray(before) && Array.isArray(after);
   const keys = [...new Set([...a.keys(), ...b.keys()])];
   return keys.flatMap((key) => {
-    const inner = `${path}/${key}`;
+    const inner = isList ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`;
     if (!a.has(key)) return [{ path: inner, after: b.get(key) }];
     if (!b.has(key)) return [{ path: inner, before: a.get(key) }];
     return differences(a.get(key), b.get(key), inner);

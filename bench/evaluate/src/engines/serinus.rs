@@ -21,11 +21,10 @@ pub struct Serinus {
 }
 
 fn context(user: &User) -> Context {
-    let text = |name: &str, text: &str| (name.to_owned(), Value::from(text));
     let attributes = Attributes::new([
-        text("country", &user.country),
-        text("plan", &user.plan),
-        text("version", &user.version),
+        ("country", user.country.as_str()),
+        ("plan", &user.plan),
+        ("version", &user.version),
     ])
     .unwrap();
     Context::new(None, Some(&user.id), attributes).unwrap()

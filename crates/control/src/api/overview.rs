@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use serinus_domain::{entity::HoldReason, revision::RevisionNumber, units::Timestamp};
+use serinus_domain::{
+    entity::HoldReason,
+    proposal::{Proposal, Standing},
+    revision::RevisionNumber,
+    units::Timestamp,
+};
 use serinus_store::{Active, LogReader, NodeReport, Nodes};
 use utoipa::ToSchema;
 
@@ -13,7 +18,7 @@ use super::{
     rollout_view::RolloutSummary,
     rollouts::{summaries, summary},
 };
-use crate::{error::ApiError, extract::Reader, state::App};
+use crate::{error::ApiError, extract::Reader, proposal, state::App};
 
 /// Something that waits for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -56,6 +61,7 @@ pub(crate) async fn overview(State(app): State<Arc<App>>, _: Reader) -> Result<J
     let mut needs = held(&app, &active);
     needs.extend(lagging(&nodes, head));
     needs.extend(broken(&active));
+    needs.extend(proposed(&app).await?);
     Ok(Json(Overview {
         needs,
         rollouts: summaries(&app, &active.snapshot),
@@ -100,6 +106,27 @@ fn lagging(nodes: &[NodeReport], head: RevisionNumber) -> Vec<Need> {
             commands: vec![format!("serinus revisions show {}", node.revision.next())],
         })
         .collect()
+}
+
+/// Proposals that wait for a second person.
+async fn proposed(app: &App) -> Result<Vec<Need>, ApiError> {
+    let open = proposal::all(app).await?.into_iter().filter(|one| one.standing == Standing::Open);
+    let need = |one: Proposal| {
+        let whom = if one.reviewers.is_empty() {
+            "somebody who may approve".into()
+        } else {
+            one.reviewers.join(" and ")
+        };
+        Need {
+            subject: format!("proposal {}", one.id),
+            sentence: format!("{} proposes: {}; it waits for {whom}", one.author, one.message),
+            commands: vec![
+                format!("serinus proposal show {}", one.id),
+                format!("serinus approve {}", one.id),
+            ],
+        }
+    };
+    Ok(open.map(need).collect())
 }
 
 fn broken(active: &Active) -> Vec<Need> {

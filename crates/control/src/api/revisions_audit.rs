@@ -218,7 +218,13 @@ pub(crate) async fn verify(State(app): State<Arc<App>>, _: Reader) -> Result<Jso
     let (mut folded, mut broken, mut snapshot_is_fold) =
         (Snapshot::default(), None, active.snapshot.revision.0 == 0);
     'log: loop {
-        let batch = LogReader::read(app.store(), folded.revision, BATCH).await?;
+        let batch = match readable(&app, folded.revision).await? {
+            Ok(batch) => batch,
+            Err(link) => {
+                broken = Some(link);
+                break;
+            }
+        };
         if batch.is_empty() {
             break;
         }
@@ -242,13 +248,34 @@ pub(crate) async fn verify(State(app): State<Arc<App>>, _: Reader) -> Result<Jso
             continue;
         }
         contents += 1;
-        if Blobs::get(app.store(), &doc.content).await?.is_none() {
+        let held = match Blobs::get(app.store(), &doc.content).await {
+            Err(failure) if failure.retryable => return Err(failure.into()),
+            read => read.is_ok_and(|content| content.is_some()),
+        };
+        if !held {
             contents_missing.push(doc.reference().to_string());
         }
     }
     let intact = broken.is_none() && snapshot_is_fold && contents_missing.is_empty();
     let (revisions, digest) = (folded.revision.0, folded.digest);
     Ok(Json(Verified { revisions, digest, broken, snapshot_is_fold, contents, contents_missing, intact }))
+}
+
+/// The revisions after this one, as many as can be read; or the place where the next one is not what was stored.
+async fn readable(app: &App, after: RevisionNumber) -> Result<Result<Vec<Revision>, BrokenLink>, ApiError> {
+    let whole = match LogReader::read(app.store(), after, BATCH).await {
+        Ok(batch) => return Ok(Ok(batch)),
+        Err(failure) => failure,
+    };
+    if whole.retryable {
+        return Err(whole.into());
+    }
+    // One that is damaged hides those around it in a batch.
+    match LogReader::read(app.store(), after, 1).await {
+        Ok(one) => Ok(Ok(one)),
+        Err(failure) if failure.retryable => Err(failure.into()),
+        Err(failure) => Ok(Err(BrokenLink { after, reason: failure.reason })),
+    }
 }
 
 /// A decision that comes out otherwise when it is made again.

@@ -61,10 +61,9 @@ async fn people_are_kept_as_hashes_and_a_dry_run_keeps_nothing() {
         world.ask(Who::Local, Method::GET, "/api/v1/revisions?format=jsonl", &Value::Null).await.text;
     assert!(stored.contains("z-needed") && !stored.contains("example.com"), "{stored}");
     let revision: Value = serde_json::from_str(stored.lines().next().unwrap()).unwrap();
-    let forced = revision["changes"].as_array().unwrap().iter().find_map(|change| {
-        change["after"]["forced"][0]["units"].as_str().or(change["body"]["forced"][0]["units"].as_str())
-    });
-    let digest = forced.unwrap_or_else(|| panic!("{revision}")).parse().unwrap();
+    // What another one needs stands before it.
+    let forced = &revision["changes"][0]["paths"][0]["after"]["forced"][0]["units"];
+    let digest = forced.as_str().unwrap_or_else(|| panic!("{revision}")).parse().unwrap();
     let list: Value = serde_json::from_slice(&world.store.get(&digest).await.unwrap().unwrap()).unwrap();
     assert_eq!((count(&json!({ "list": list }), "list"), list[0].as_str().unwrap().len()), (2, 32), "{list}");
     let asked = json!({ "context": { "targetingKey": "zoe@example.com" } });

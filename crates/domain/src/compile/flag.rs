@@ -1,13 +1,16 @@
 //! Plain flags to what evaluation walks, each after the flags that it needs. Knows nothing of requests.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
-use super::{Compiled, Diagnostic, KeyMap, order::topological, segment};
+use super::{Compiled, Diagnostic, Flags, order::topological, segment};
 use crate::{
     bundle::Contents,
-    entity::{Document, FlagDoc, FlagRule, Prerequisite, Serve},
+    entity::{DocKey, Document, FlagDoc, FlagRule, Prerequisite, Serve},
     id::{FlagKey, VariantKey},
     limits::{PREREQUISITE_DEPTH_MAX, PREREQUISITE_FLAGS_MAX},
     logic,
@@ -43,9 +46,9 @@ pub struct CompiledFlag {
     pub doc: Box<FlagDoc>,
     /// The document, told by its identity.
     pub(crate) source: Arc<Stored>,
-    needs: Vec<Arc<CompiledSegment>>,
+    pub(super) needs: Vec<Arc<CompiledSegment>>,
     /// What of it is not as its document says, though it answers.
-    flaws: Vec<String>,
+    pub(super) flaws: Vec<String>,
     /// How long the longest chain of prerequisites is that ends here, and how many flags are looked at in all.
     chain: (usize, usize),
 }
@@ -91,52 +94,90 @@ pub(super) struct Place<'a> {
     pub snapshot: &'a Snapshot,
     pub contents: &'a Contents,
     pub previous: Option<&'a Compiled>,
-    pub segments: &'a segment::Segments,
+    pub segments: &'a Arc<segment::Segments>,
+    /// The keys of documents that are not as `previous` found them; nothing where any may be.
+    pub changed: Option<&'a [&'a DocKey]>,
 }
 
-/// Flags by key.
-pub type Flags = KeyMap<FlagKey, Arc<CompiledFlag>>;
+type Source<'a> = (&'a FlagDoc, &'a Arc<Stored>);
 
-/// Compiles all flags. What did not change, and needs nothing that did, is taken over.
+/// Compiles flags. What did not change, and needs nothing that did, is taken over, most of it without being looked at.
 pub(super) fn compile(place: &Place<'_>, diagnostics: &mut Vec<Diagnostic>) -> Flags {
-    let mut docs: Vec<(&FlagDoc, &Arc<Stored>)> = Vec::new();
-    let mut chained: BTreeMap<&FlagKey, (&FlagDoc, &Arc<Stored>)> = BTreeMap::new();
-    for (_, stored) in place.snapshot.stored_under("flag/") {
-        match &stored.document {
-            Some(Document::Flag(doc)) if doc.prerequisites.is_empty() => docs.push((doc, stored)),
-            Some(Document::Flag(doc)) => {
-                chained.insert(&doc.key, (doc, stored));
-            }
-            _ => {}
+    let mut made = Flags::default();
+    match place.previous.zip(place.changed) {
+        Some((previous, changed)) => {
+            made = previous.flags.clone();
+            again(place, previous, changed, &mut made);
+        }
+        None => {
+            let all = place.snapshot.stored_under("flag/").filter_map(|(_, stored)| source(stored)).collect();
+            fill(place, all, &mut made);
         }
     }
-    let needs = chained
-        .iter()
-        .map(|(key, (doc, _))| (*key, doc.prerequisites.iter().map(|other| &other.flag).collect()))
-        .collect();
-    let (order, stuck) = topological(&needs);
-    docs.extend(order.iter().filter_map(|key| chained.get(key)));
-    let mut made = Flags::with_capacity_and_hasher(docs.len() + stuck.len(), rustc_hash::FxBuildHasher);
-    for (doc, source) in docs {
-        let flag =
-            kept(place, doc, source, &made).unwrap_or_else(|| Arc::new(one(place, doc, source, &made)));
-        made.insert(doc.key.clone(), flag);
-    }
-    for key in stuck {
-        let Some((doc, source)) = chained.get(key) else { continue };
-        let reason = "its prerequisites lead in a circle: break it";
-        made.insert(key.clone(), Arc::new(broken(doc, source, reason)));
-    }
-    let mut told: Vec<_> =
-        made.values().filter(|flag| flag.broken.is_some() || !flag.flaws.is_empty()).collect();
-    told.sort_by(|a, b| a.doc.key.cmp(&b.doc.key));
-    for flag in told {
+    for flag in made.unsound.iter().filter_map(|key| made.get(key)) {
         for reason in flag.broken.iter().chain(&flag.flaws) {
             diagnostics
                 .push(Diagnostic { subject: format!("flag/{}", flag.doc.key), reason: reason.clone() });
         }
     }
     made
+}
+
+fn source(stored: &Arc<Stored>) -> Option<Source<'_>> {
+    match &stored.document {
+        Some(Document::Flag(doc)) => Some((doc, stored)),
+        _ => None,
+    }
+}
+
+/// Looks again at what changed, at what is not sound, for what it lacked may be there now, and at all that may need either.
+fn again(place: &Place<'_>, previous: &Compiled, changed: &[&DocKey], made: &mut Flags) {
+    let before = &previous.flags;
+    let mut keys: BTreeSet<&str> =
+        changed.iter().filter_map(|key| key.as_str().strip_prefix("flag/")).collect();
+    keys.extend(before.unsound.iter().map(FlagKey::as_str));
+    if !Arc::ptr_eq(place.segments, &previous.segments) {
+        keys.extend(before.segmented.iter().map(FlagKey::as_str));
+    }
+    let now = |key: &&str| source(place.snapshot.get(&DocKey::stored(&format!("flag/{key}")))?);
+    let needs_others = |key: &&str| {
+        before.chained.contains(*key) || now(key).is_some_and(|(doc, _)| !doc.prerequisites.is_empty())
+    };
+    let is_needed = || {
+        let mut chained = before.chained.iter().filter_map(|key| before.get(key));
+        chained.any(|flag| flag.doc.prerequisites.iter().any(|other| keys.contains(other.flag.as_str())))
+    };
+    if keys.iter().any(needs_others) || is_needed() {
+        keys.extend(before.chained.iter().map(FlagKey::as_str));
+    }
+    let mut sources = Vec::with_capacity(keys.len());
+    for key in &keys {
+        match now(key) {
+            Some(source) => sources.push(source),
+            None => made.remove(key),
+        }
+    }
+    fill(place, sources, made);
+}
+
+/// Puts flags into `made`, those that others need before these.
+fn fill(place: &Place<'_>, sources: Vec<Source<'_>>, made: &mut Flags) {
+    let (plain, chained): (Vec<_>, Vec<_>) =
+        sources.into_iter().partition(|(doc, _)| doc.prerequisites.is_empty());
+    let chained: BTreeMap<&FlagKey, Source<'_>> =
+        chained.into_iter().map(|(doc, stored)| (&doc.key, (doc, stored))).collect();
+    let needs = chained
+        .iter()
+        .map(|(key, (doc, _))| (*key, doc.prerequisites.iter().map(|other| &other.flag).collect()))
+        .collect();
+    let (order, stuck) = topological(&needs);
+    for (doc, source) in plain.into_iter().chain(order.iter().filter_map(|key| chained.get(key).copied())) {
+        let flag = kept(place, doc, source, made).unwrap_or_else(|| Arc::new(one(place, doc, source, made)));
+        made.insert(flag);
+    }
+    for (doc, source) in stuck.iter().filter_map(|key| chained.get(key)) {
+        made.insert(Arc::new(broken(doc, source, "its prerequisites lead in a circle: break it")));
+    }
 }
 
 fn kept(place: &Place<'_>, doc: &FlagDoc, source: &Arc<Stored>, made: &Flags) -> Option<Arc<CompiledFlag>> {

@@ -4,29 +4,31 @@
 mod flag;
 mod order;
 mod segment;
+mod table;
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-pub use flag::{CompiledFlag, CompiledFlagRule, CompiledPrerequisite, Flags};
+pub use flag::{CompiledFlag, CompiledFlagRule, CompiledPrerequisite};
 pub(crate) use order::topological;
 pub use segment::Segments;
+pub use table::Flags;
 
 use crate::{
     bundle::{Bundle, BundleId, Contents, Library},
     context::Context,
     digest::Digest,
     entity::{
-        ArtifactDoc, ArtifactRef, BucketBy, CombinationDoc, Condition, Content, Document, FeatureDoc,
+        ArtifactDoc, ArtifactRef, BucketBy, CombinationDoc, Condition, Content, DocKey, Document, FeatureDoc,
         FlagDoc, Layers, Planned, Reach, RolloutDoc, StageKind,
     },
     id::{FeatureKey, RolloutKey, VariantKey},
     limits::{COMBINATIONS_KEPT, REVOCATIONS_KEPT},
     resolve::{CompiledCondition, CompiledList, Salt},
     revision::RevisionNumber,
-    snapshot::Snapshot,
+    snapshot::{Moment, Snapshot},
     units::Share,
 };
 
@@ -48,13 +50,17 @@ pub struct Compiled {
     /// As of which revision.
     pub revision: RevisionNumber,
     /// Features by key.
-    pub features: KeyMap<FeatureKey, Arc<CompiledFeature>>,
+    pub features: Arc<KeyMap<FeatureKey, Arc<CompiledFeature>>>,
     /// Plain flags by key.
     pub flags: Flags,
     /// Segments by key.
-    pub segments: Segments,
+    pub segments: Arc<Segments>,
     /// Whether lists of people could be read.
     has_list_key: bool,
+    /// Which snapshot that was.
+    moment: Option<Moment>,
+    /// Whether features are all that their documents say.
+    has_sound_features: bool,
     /// What does not compile.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -155,6 +161,12 @@ pub(crate) struct Shelf<'a> {
     pub contents: &'a Contents,
 }
 
+impl Shelf<'_> {
+    fn is_redacted(&self, layers: &Layers) -> bool {
+        layers.0.values().any(|reference| self.snapshot.artifact(reference).is_some_and(|doc| doc.redacted))
+    }
+}
+
 impl Library for Shelf<'_> {
     fn artifact(&self, reference: &ArtifactRef) -> Option<&ArtifactDoc> {
         self.snapshot.artifact(reference)
@@ -182,59 +194,65 @@ pub fn check_bundle(
     away.map_or(Ok(bundle), |reference| Err(crate::bundle::InvalidBundle::Archived(reference)))
 }
 
-/// Compiles a snapshot. Bundles of `previous` are taken over, since a fingerprint never changes its meaning.
+/// Compiles a snapshot. What is as `previous` found it is taken over: an edit of a flag costs the same, however many others there are.
 pub fn compile(snapshot: &Snapshot, contents: &Contents, previous: Option<&Compiled>) -> Compiled {
-    let mut bundles = Bundles { shelf: Shelf { snapshot, contents }, made: HashMap::new() };
-    for feature in previous.into_iter().flat_map(|previous| previous.features.values()) {
-        // What was redacted since is compiled again, to find that it is gone.
-        let whole = |bundle: &Bundle| {
-            bundle.versions().all(|reference| snapshot.artifact(reference).is_none_or(|doc| !doc.redacted))
-        };
-        let kept = feature.bundles.iter().filter(|(_, bundle)| whole(bundle));
-        bundles.made.extend(kept.map(|(id, bundle)| (*id, Ok(Arc::clone(bundle)))));
-    }
     let has_list_key = contents.list_key.is_some();
     // With another key every list reads differently.
-    let previous = previous.filter(|previous| previous.has_list_key == has_list_key);
+    let same = previous.filter(|previous| previous.has_list_key == has_list_key);
+    let changed = same.and_then(|previous| snapshot.changed_since(previous.moment.as_ref()?));
+    let changed = changed.as_deref();
     let mut diagnostics = Vec::new();
-    let segments = segment::compile(snapshot, contents, previous, &mut diagnostics);
-    let place = flag::Place { snapshot, contents, previous, segments: &segments };
+    let segments = segment::compile(snapshot, contents, same, changed, &mut diagnostics);
+    let place = flag::Place { snapshot, contents, previous: same, segments: &segments, changed };
     let flags = flag::compile(&place, &mut diagnostics);
-    let revision = snapshot.revision;
-    let mut compiled =
-        Compiled { revision, features: KeyMap::default(), flags, segments, has_list_key, diagnostics };
-    let mut combinations: BTreeMap<&FeatureKey, Vec<(RevisionNumber, &CombinationDoc)>> = BTreeMap::new();
-    for (_, stored) in snapshot.iter() {
-        if let Some(Document::Combination(doc)) = &stored.document {
-            combinations.entry(&doc.feature).or_default().push((stored.revision, doc));
+    let parts = Parts { flags: &flags, segments: &segments };
+    let kept = same.zip(changed).filter(|(previous, changed)| parts.leave_features(previous, changed));
+    let (features, has_sound_features) = match kept {
+        Some((previous, _)) => (Arc::clone(&previous.features), true),
+        None => {
+            let mut bundles =
+                Bundles { shelf: Shelf { snapshot, contents }, made: HashMap::new(), lacks: false };
+            bundles.take_over(previous);
+            let told = diagnostics.len();
+            let features = Arc::new(bundles.features(parts, &mut diagnostics));
+            (features, told == diagnostics.len() && !bundles.lacks)
         }
+    };
+    Compiled {
+        revision: snapshot.revision,
+        features,
+        flags,
+        segments,
+        has_list_key,
+        moment: snapshot.moment(),
+        has_sound_features,
+        diagnostics,
     }
-    for doc in snapshot.features() {
-        let known = combinations.remove(&doc.key).unwrap_or_default();
-        let parts = Parts { flags: &compiled.flags, segments: &compiled.segments };
-        match bundles.feature(doc, known, parts, &mut compiled.diagnostics) {
-            Ok(feature) => {
-                compiled.features.insert(doc.key.clone(), Arc::new(feature));
-            }
-            Err(reason) => compiled.diagnostics.push(Diagnostic {
-                subject: format!("feature/{}", doc.key),
-                reason: format!("{reason}; callers get their default"),
-            }),
-        }
-    }
-    compiled
 }
 
 /// What features refer to.
 #[derive(Clone, Copy)]
 struct Parts<'a> {
     flags: &'a Flags,
-    segments: &'a Segments,
+    segments: &'a Arc<Segments>,
 }
 
 impl Parts<'_> {
     fn condition(self, condition: &Condition) -> Result<CompiledCondition, String> {
         CompiledCondition::compile(condition, &mut |key| segment::find(self.segments, key))
+    }
+
+    /// Whether all features are as they were: nothing that they are made of changed.
+    fn leave_features(self, previous: &Compiled, changed: &[&DocKey]) -> bool {
+        const PARTS: [&str; 5] = ["artifact/", "combination/", "feature/", "group/", "rollout/"];
+        let same = |one: &CompiledPrerequisite| {
+            self.flags.get(&one.flag.doc.key).is_some_and(|now| Arc::ptr_eq(now, &one.flag))
+        };
+        let is_part = |key: &&DocKey| PARTS.iter().any(|part| key.as_str().starts_with(part));
+        previous.has_sound_features
+            && !changed.iter().any(is_part)
+            && Arc::ptr_eq(self.segments, &previous.segments)
+            && previous.features.values().all(|feature| feature.prerequisites.iter().all(same))
     }
 }
 
@@ -256,9 +274,54 @@ pub fn blobs_of(document: &Document) -> Vec<Digest> {
 struct Bundles<'a> {
     shelf: Shelf<'a>,
     made: HashMap<BundleId, Result<Arc<Bundle>, String>>,
+    /// Whether a combination could not be had, and may be had with the next contents.
+    lacks: bool,
 }
 
 impl Bundles<'_> {
+    /// Bundles of `previous`, since a fingerprint never changes its meaning.
+    fn take_over(&mut self, previous: Option<&Compiled>) {
+        let snapshot = self.shelf.snapshot;
+        for feature in previous.into_iter().flat_map(|previous| previous.features.values()) {
+            // What was redacted since is compiled again, to find that it is gone.
+            let whole = |bundle: &Bundle| {
+                bundle
+                    .versions()
+                    .all(|reference| snapshot.artifact(reference).is_none_or(|doc| !doc.redacted))
+            };
+            let kept = feature.bundles.iter().filter(|(_, bundle)| whole(bundle));
+            self.made.extend(kept.map(|(id, bundle)| (*id, Ok(Arc::clone(bundle)))));
+        }
+    }
+
+    fn features(
+        &mut self,
+        parts: Parts<'_>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> KeyMap<FeatureKey, Arc<CompiledFeature>> {
+        let snapshot = self.shelf.snapshot;
+        let mut combinations: BTreeMap<&FeatureKey, Vec<(RevisionNumber, &CombinationDoc)>> = BTreeMap::new();
+        for (_, stored) in snapshot.stored_under("combination/") {
+            if let Some(Document::Combination(doc)) = &stored.document {
+                combinations.entry(&doc.feature).or_default().push((stored.revision, doc));
+            }
+        }
+        let mut features = KeyMap::default();
+        for doc in snapshot.features() {
+            let known = combinations.remove(&doc.key).unwrap_or_default();
+            match self.feature(doc, known, parts, diagnostics) {
+                Ok(feature) => {
+                    features.insert(doc.key.clone(), Arc::new(feature));
+                }
+                Err(reason) => diagnostics.push(Diagnostic {
+                    subject: format!("feature/{}", doc.key),
+                    reason: format!("{reason}; callers get their default"),
+                }),
+            }
+        }
+        features
+    }
+
     fn get(&mut self, layers: &Layers) -> Result<Arc<Bundle>, String> {
         let shelf = &self.shelf;
         self.made
@@ -337,8 +400,12 @@ impl Bundles<'_> {
             variants.iter().map(|(_, bundle)| bundle).chain(candidate).map(|b| (b.id, Arc::clone(b))),
         );
         for combination in latest(known) {
-            if let Ok(bundle) = self.get(&combination.layers) {
-                bundles.insert(bundle.id, bundle);
+            match self.get(&combination.layers) {
+                Ok(bundle) => {
+                    bundles.insert(bundle.id, bundle);
+                }
+                // What was taken out for good does not come back without a change.
+                Err(_) => self.lacks |= !self.shelf.is_redacted(&combination.layers),
             }
         }
         let revoked = revocations(snapshot, &doc.key);

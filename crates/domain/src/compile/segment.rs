@@ -34,8 +34,16 @@ pub(super) fn compile(
     snapshot: &Snapshot,
     contents: &Contents,
     previous: Option<&Compiled>,
+    changed: Option<&[&DocKey]>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Segments {
+) -> Arc<Segments> {
+    if let (Some(previous), Some(changed)) = (previous, changed)
+        && changed.iter().all(|key| !key.as_str().starts_with("segment/"))
+        // One that is not sound may have lacked what is there now.
+        && previous.segments.values().all(|segment| segment.broken.is_none())
+    {
+        return Arc::clone(&previous.segments);
+    }
     let docs: BTreeMap<&SegmentKey, (&SegmentDoc, &Arc<Stored>)> = snapshot
         .under("segment/")
         .filter_map(|document| match document {
@@ -67,7 +75,7 @@ pub(super) fn compile(
             diagnostics.push(Diagnostic { subject: format!("segment/{}", segment.key), reason });
         }
     }
-    made
+    Arc::new(made)
 }
 
 fn nobody(key: &SegmentKey, source: &Arc<Stored>, reason: String) -> CompiledSegment {

@@ -98,9 +98,12 @@ impl Flags {
         let (hash, shard) = place(key);
         let Some(shard) = self.shards.get_mut(shard) else { return };
         let is_there = shard.find(hash, |(have, _)| have.as_str() == key).is_some();
-        if is_there && let Ok(found) = Arc::make_mut(shard).find_entry(hash, |(have, _)| have.as_str() == key) {
+        if is_there && let Ok(found) = Arc::make_mut(shard).find_entry(hash, |(have, _)| have.as_str() == key)
+        {
             let ((key, _), _) = found.remove();
-            [&mut self.chained, &mut self.segmented, &mut self.unsound].map(|set| mark(set, &key, false));
+            for set in [&mut self.chained, &mut self.segmented, &mut self.unsound] {
+                mark(set, &key, false);
+            }
         }
     }
 }

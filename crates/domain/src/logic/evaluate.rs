@@ -120,9 +120,13 @@ impl<'a, 'f> Walk<'a, 'f> {
                 ("targetingKey", "") if self.vars.targeting_key.is_some() => {
                     self.vars.targeting_key.map(|key| owned(Value::from(key)))
                 }
-                _ => {
-                    self.vars.attributes.get(first).and_then(|value| descend(value, rest)).map(Cow::Borrowed)
-                }
+                _ => match self.vars.attributes.get(first) {
+                    Some(AttributeValue::Other(value)) => descend(value, rest).map(Cow::Borrowed),
+                    Some(AttributeValue::Text(text)) if rest.is_empty() => {
+                        Some(owned(Value::from(text.as_str())))
+                    }
+                    Some(AttributeValue::Text(_)) | None => None,
+                },
             },
         })
     }
@@ -130,7 +134,7 @@ impl<'a, 'f> Walk<'a, 'f> {
     fn everything(self) -> Result<Value, Exhausted> {
         let mut all = Map::new();
         for (name, value) in self.vars.attributes.iter() {
-            all.insert(name.to_owned(), self.own(Cow::Borrowed(value))?);
+            all.insert(name.to_owned(), self.own(value.to_value())?);
         }
         let mut flagd = Map::new();
         flagd.insert("flagKey".into(), self.vars.flag_key.into());

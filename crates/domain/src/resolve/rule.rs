@@ -8,16 +8,17 @@ use serde_json::Value;
 
 use super::{Asking, CompiledList, Network, Silent, Step, Tracer, Version, moment};
 use crate::{
-    context::Context,
+    context::{AttributeValue, Context},
     entity::{Comparison, Condition},
     id::SegmentKey,
     limits::PATTERN_PROGRAM_BYTES_MAX,
+    text::Text,
 };
 
 /// Where a condition looks: an attribute by name; `user` and `session` are the ids themselves where no attribute is called so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attribute {
-    name: Box<str>,
+    name: Text,
     id: Option<Id>,
 }
 
@@ -30,7 +31,8 @@ enum Id {
 /// What stands there.
 #[derive(Debug, Clone, Copy)]
 enum Given<'a> {
-    Value(&'a Value),
+    Text(&'a Text),
+    Other(&'a Value),
     Id(&'a str),
 }
 
@@ -52,8 +54,10 @@ impl Attribute {
 
     #[inline]
     fn given<'a>(&self, context: &'a Context) -> Option<Given<'a>> {
-        if let Some(value) = context.attributes.get(&self.name) {
-            return Some(Given::Value(value));
+        match context.attributes.find(&self.name) {
+            Some(AttributeValue::Text(text)) => return Some(Given::Text(text)),
+            Some(AttributeValue::Other(value)) => return Some(Given::Other(value)),
+            None => {}
         }
         let id = match self.id? {
             Id::User => context.user.as_deref(),
@@ -65,16 +69,9 @@ impl Attribute {
     #[inline]
     fn text<'a>(&self, context: &'a Context) -> Option<&'a str> {
         match self.given(context)? {
-            Given::Value(value) => value.as_str(),
+            Given::Text(text) => Some(text),
             Given::Id(id) => Some(id),
-        }
-    }
-
-    #[inline]
-    fn value<'a>(&self, context: &'a Context) -> Option<&'a Value> {
-        match self.given(context)? {
-            Given::Value(value) => Some(value),
-            Given::Id(_) => None,
+            Given::Other(_) => None,
         }
     }
 
@@ -83,9 +80,9 @@ impl Attribute {
     pub fn bucketed<T>(&self, context: &Context, f: impl FnOnce(&str) -> T) -> Option<T> {
         match self.given(context)? {
             Given::Id(id) => Some(f(id)),
-            Given::Value(Value::String(text)) => Some(f(text)),
-            Given::Value(Value::Bool(is)) => Some(f(if *is { "true" } else { "false" })),
-            Given::Value(Value::Number(number)) => {
+            Given::Text(text) => Some(f(text)),
+            Given::Other(Value::Bool(is)) => Some(f(if *is { "true" } else { "false" })),
+            Given::Other(Value::Number(number)) => {
                 use std::io::Write;
                 // Room for any i64, u64 or f64 that `Display` writes for JSON; a number that would not fit is no key.
                 let mut room = [0_u8; 40];
@@ -99,17 +96,21 @@ impl Attribute {
                 let written = 40 - rest.len();
                 std::str::from_utf8(room.get(..written)?).ok().map(f)
             }
-            Given::Value(_) => None,
+            Given::Other(_) => None,
         }
     }
 
     pub(super) fn shown(&self, context: &Context) -> String {
         match self.given(context) {
-            None => format!("{} is not given", self.name),
-            Some(Given::Value(value)) => {
-                format!("{} is {}", self.name, value.to_string().chars().take(200).collect::<String>())
+            None => format!("{} is not given", self.name()),
+            Some(Given::Text(text)) => {
+                let quoted = Value::from(text.as_str()).to_string();
+                format!("{} is {}", self.name(), quoted.chars().take(200).collect::<String>())
             }
-            Some(Given::Id(id)) => format!("{} is \"{id}\"", self.name),
+            Some(Given::Other(value)) => {
+                format!("{} is {}", self.name(), value.to_string().chars().take(200).collect::<String>())
+            }
+            Some(Given::Id(id)) => format!("{} is \"{id}\"", self.name()),
         }
     }
 }
@@ -120,7 +121,7 @@ pub enum CompiledCondition {
     /// Everybody.
     Always,
     /// The attribute is one of these texts, which are sorted.
-    Texts(Attribute, Box<[Box<str>]>),
+    Texts(Attribute, Box<[Text]>),
     /// The attribute is one of these.
     OneOf(Attribute, Box<[Value]>),
     /// The attribute is a number in this range; open ends are infinite.
@@ -275,7 +276,7 @@ impl CompiledCondition {
     }
 
     fn one_of(attribute: &str, values: &[Value]) -> Self {
-        let texts: Option<Vec<Box<str>>> = values.iter().map(|value| value.as_str().map(Box::from)).collect();
+        let texts: Option<Vec<Text>> = values.iter().map(|value| value.as_str().map(Text::from)).collect();
         match texts {
             Some(mut texts) => {
                 texts.sort_unstable();
@@ -309,14 +310,20 @@ impl CompiledCondition {
     fn compare(&self, context: &Context) -> bool {
         match self {
             Self::Always => true,
-            Self::Texts(attribute, texts) => attribute.text(context).is_some_and(|have| among(texts, have)),
+            Self::Texts(attribute, texts) => match attribute.given(context) {
+                Some(Given::Text(have)) => among(texts, have),
+                Some(Given::Id(have)) => among(texts, &Text::from(have)),
+                Some(Given::Other(_)) | None => false,
+            },
             Self::OneOf(attribute, values) => match attribute.given(context) {
-                Some(Given::Value(have)) => values.iter().any(|value| same(have, value)),
+                Some(Given::Text(have)) => values.iter().any(|value| value.as_str() == Some(have)),
                 Some(Given::Id(have)) => values.iter().any(|value| value.as_str() == Some(have)),
+                Some(Given::Other(have)) => values.iter().any(|value| same(have, value)),
                 None => false,
             },
             Self::Range { attribute, low, high, closed } => {
-                attribute.value(context).and_then(Value::as_f64).is_some_and(|have| {
+                let Some(Given::Other(given)) = attribute.given(context) else { return false };
+                given.as_f64().is_some_and(|have| {
                     if *closed { have >= *low && have <= *high } else { have > *low && have < *high }
                 })
             }
@@ -327,14 +334,12 @@ impl CompiledCondition {
                 .text(context)
                 .is_some_and(|have| values.iter().any(|value| have.ends_with(value.as_str()))),
             Self::Contains(attribute, values) => match attribute.given(context) {
-                Some(Given::Value(Value::Array(list))) => {
+                Some(Given::Other(Value::Array(list))) => {
                     values.iter().any(|value| list.iter().any(|one| one.as_str() == Some(value)))
                 }
-                Some(Given::Value(Value::String(have))) => {
-                    values.iter().any(|value| have.contains(value.as_str()))
-                }
+                Some(Given::Text(have)) => values.iter().any(|value| have.contains(value.as_str())),
                 Some(Given::Id(have)) => values.iter().any(|value| have.contains(value.as_str())),
-                Some(Given::Value(_)) | None => false,
+                Some(Given::Other(_)) | None => false,
             },
             Self::Matches(attribute, pattern) => {
                 attribute.text(context).is_some_and(|have| pattern.is_match(have))
@@ -342,16 +347,20 @@ impl CompiledCondition {
             Self::Semver(attribute, op, version, _) => {
                 attribute.text(context).is_some_and(|have| version.met_by(*op, have))
             }
-            Self::Time { attribute, micros, before, .. } => attribute
-                .value(context)
-                .and_then(moment::of_value)
-                .is_some_and(|have| if *before { have < *micros } else { have > *micros }),
+            Self::Time { attribute, micros, before, .. } => {
+                let have = match attribute.given(context) {
+                    Some(Given::Text(text)) => moment::parse(text),
+                    Some(Given::Other(value)) => moment::of_value(value),
+                    Some(Given::Id(_)) | None => None,
+                };
+                have.is_some_and(|have| if *before { have < *micros } else { have > *micros })
+            }
             Self::InNetwork(attribute, networks, _) => attribute
                 .text(context)
                 .and_then(|have| have.parse::<IpAddr>().ok())
                 .is_some_and(|have| networks.iter().any(|network| network.has(have))),
             Self::Present(attribute) => {
-                attribute.given(context).is_some_and(|given| !matches!(given, Given::Value(Value::Null)))
+                attribute.given(context).is_some_and(|given| !matches!(given, Given::Other(Value::Null)))
             }
             // Those with parts are walked, so that each of their comparisons is told.
             Self::Segment(_) | Self::All(_) | Self::Any(_) | Self::Not(_) => false,
@@ -387,11 +396,11 @@ pub fn compile_pattern(pattern: &str) -> Result<Regex, String> {
 
 /// Few texts are looked through, many are searched.
 #[inline]
-fn among(sorted: &[Box<str>], have: &str) -> bool {
+fn among(sorted: &[Text], have: &Text) -> bool {
     if sorted.len() <= 8 {
-        return sorted.iter().any(|one| **one == *have);
+        return sorted.contains(have);
     }
-    sorted.binary_search_by(|one| (**one).cmp(have)).is_ok()
+    sorted.binary_search(have).is_ok()
 }
 
 /// Numbers by value (`2` is `2.0`), whole ones exactly; everything else as it is.
@@ -412,25 +421,25 @@ impl fmt::Display for CompiledCondition {
         match self {
             Self::Always => f.write_str("everybody"),
             Self::Texts(at, texts) => {
-                let texts: Vec<_> = texts.iter().map(ToString::to_string).collect();
-                write!(f, "{} is one of {}", at.name, list(&texts))
+                let texts: Vec<_> = texts.iter().map(|text| text.as_str().to_owned()).collect();
+                write!(f, "{} is one of {}", at.name(), list(&texts))
             }
             Self::OneOf(at, values) => {
                 let values: Vec<_> = values.iter().map(ToString::to_string).collect();
-                write!(f, "{} is one of {}", at.name, values.join(", "))
+                write!(f, "{} is one of {}", at.name(), values.join(", "))
             }
             Self::Range { attribute: at, low, high, closed } => {
                 let (above, below) = if *closed { ("at least", "at most") } else { ("above", "below") };
                 match (low.is_finite(), high.is_finite()) {
-                    (true, true) => write!(f, "{} is {above} {low} and {below} {high}", at.name),
-                    (true, false) => write!(f, "{} is {above} {low}", at.name),
-                    _ => write!(f, "{} is {below} {high}", at.name),
+                    (true, true) => write!(f, "{} is {above} {low} and {below} {high}", at.name()),
+                    (true, false) => write!(f, "{} is {above} {low}", at.name()),
+                    _ => write!(f, "{} is {below} {high}", at.name()),
                 }
             }
-            Self::StartsWith(at, texts) => write!(f, "{} begins with {}", at.name, list(texts)),
-            Self::EndsWith(at, texts) => write!(f, "{} ends with {}", at.name, list(texts)),
-            Self::Contains(at, texts) => write!(f, "{} contains {}", at.name, list(texts)),
-            Self::Matches(at, pattern) => write!(f, "{} matches {}", at.name, pattern.as_str()),
+            Self::StartsWith(at, texts) => write!(f, "{} begins with {}", at.name(), list(texts)),
+            Self::EndsWith(at, texts) => write!(f, "{} ends with {}", at.name(), list(texts)),
+            Self::Contains(at, texts) => write!(f, "{} contains {}", at.name(), list(texts)),
+            Self::Matches(at, pattern) => write!(f, "{} matches {}", at.name(), pattern.as_str()),
             Self::Semver(at, op, _, written) => {
                 let op = match op {
                     Comparison::Equal => "version",
@@ -441,13 +450,13 @@ impl fmt::Display for CompiledCondition {
                     Comparison::Compatible => "a version compatible with",
                     Comparison::SameMinor => "a version of the same minor as, and at least,",
                 };
-                write!(f, "{} is {op} {written}", at.name)
+                write!(f, "{} is {op} {written}", at.name())
             }
             Self::Time { attribute: at, before, written, .. } => {
-                write!(f, "{} is {} {written}", at.name, if *before { "before" } else { "after" })
+                write!(f, "{} is {} {written}", at.name(), if *before { "before" } else { "after" })
             }
-            Self::InNetwork(at, _, networks) => write!(f, "{} is in {}", at.name, networks.join(", ")),
-            Self::Present(at) => write!(f, "{} is given", at.name),
+            Self::InNetwork(at, _, networks) => write!(f, "{} is in {}", at.name(), networks.join(", ")),
+            Self::Present(at) => write!(f, "{} is given", at.name()),
             Self::Segment(segment) => write!(f, "segment {}", segment.key),
             Self::All(parts) => write!(f, "all of {} conditions", parts.len()),
             Self::Any(parts) => write!(f, "one of {} conditions", parts.len()),

@@ -8,7 +8,7 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::Value;
-use serinus_domain::context::{Attributes, Context, InvalidContext};
+use serinus_domain::context::{AttributeValue, Attributes, Context, InvalidContext};
 
 use crate::{
     body::{Unread, read_body},
@@ -65,7 +65,7 @@ impl Members {
             }
         };
         let attributes = Attributes::new(self.attributes).map_err(refused)?;
-        let user = attributes.get("user").and_then(Value::as_str).filter(|user| !user.is_empty());
+        let user = attributes.get("user").and_then(AttributeValue::as_str).filter(|user| !user.is_empty());
         let user = user.map(str::to_owned);
         Context::new(key.as_deref(), user.as_deref(), attributes).map_err(refused)
     }

@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::Cli;
+use super::{Cli, print};
 
 /// Print completions for a shell
 #[derive(Debug, Args)]
@@ -18,6 +18,9 @@ pub struct CompletionsArgs {
 
 /// Runs it.
 pub fn run(args: &CompletionsArgs) -> u8 {
-    clap_complete::generate(args.shell, &mut Cli::command(), "serinus", &mut std::io::stdout());
+    // Into memory first: a reader that has seen enough closes the pipe, and that is no failure.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "serinus", &mut script);
+    print::line(String::from_utf8_lossy(&script).trim_end());
     0
 }

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Client, environment_copy, print};
+use crate::human;
 
 /// Verbs of `environment`.
 #[derive(Debug, Subcommand)]
@@ -77,7 +78,8 @@ fn rules(one: &Value) -> String {
         return "changes are in effect at once".to_owned();
     }
     let git = if one["approve"] == json!("git") { ", or a merge" } else { "" };
-    format!("changes wait for {} approval(s){git}", one["approvals_min"])
+    let many = one["approvals_min"].as_u64().unwrap_or(1);
+    format!("changes wait for {}{git}", human::counted(many, "approval"))
 }
 
 async fn list(client: &Client) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Client, files, print};
+use crate::human;
 
 /// The exit code of a plan with changes.
 const CHANGES: u8 = 2;
@@ -101,8 +102,8 @@ pub async fn apply(args: ApplyArgs, client: &Client) -> anyhow::Result<u8> {
         print::json(&done);
     } else {
         print::line(&format!(
-            "applied {} changes as revision {}",
-            steps(&done).len(),
+            "applied {} as revision {}",
+            human::counted(steps(&done).len() as u64, "change"),
             print::text(&done, "revision")
         ));
     }
@@ -162,7 +163,8 @@ pub fn show(plan: &Value) {
     if !unmanaged.is_empty() {
         print::line(&format!("  not described, left as they are: {}", unmanaged.join(", ")));
     }
-    print::line(&format!("{} changes, {} as described", steps(plan).len(), print::text(plan, "kept")));
+    let changes = human::counted(steps(plan).len() as u64, "change");
+    print::line(&format!("{changes}, {} as described", print::text(plan, "kept")));
 }
 
 fn outside(step: &Value) -> Option<String> {

@@ -1,9 +1,11 @@
 //! The command line as scripts and newcomers meet it: every verb answers JSON when asked to, every help shows how it is used.
 
-use serde_json::Value;
-use serinus_testkit::{Printed, Serinus};
+use std::time::Duration;
 
-use crate::world::{provider, serinus};
+use serde_json::{Value, json};
+use serinus_testkit::{Printed, Serinus, Turn, eventually};
+
+use crate::world::{CONTROL, provider, serinus};
 
 /// One story through every verb, in an order in which each has something to work on.
 const VERBS: &[&str] = &[
@@ -49,8 +51,48 @@ const VERBS: &[&str] = &[
     "feature kill support --revive",
     "token create app --scope invoke",
     "token list",
+    "artifact publish system_prompt/support {prompt3}",
+    "artifact diff system_prompt/support",
+    "artifact usage system_prompt/support@1",
+    "artifact render system_prompt/support@1",
+    "artifact label system_prompt/support@1 reviewed",
+    "artifact archive system_prompt/support@3",
+    "artifact redact system_prompt/support@3 --reason mistake",
+    "feature explain support --session s-1",
+    "flag explain dark-mode --user ana",
+    "flag stale",
+    "flag archive dark-mode",
+    "flag archive dark-mode --restore",
+    "flag import --format flagd {flagd}",
+    "flag delete imported",
+    "segment put beta --include ana",
+    "segment get beta",
+    "segment list",
+    "segment delete beta",
+    "group put checkout --description trials",
+    "group list",
+    "schedule put launch --at 2036-12-01T08:00:00Z --disable dark-mode",
+    "schedule list",
+    "schedule cancel launch",
+    "environment copy flag/dark-mode --from production --to staging",
+    "environment diff staging production",
+    "environment protect staging",
+    "environment unprotect staging",
     "revisions",
+    "revisions list --subject flag/",
+    "revisions show 1",
+    "revisions diff 1",
+    "revisions revert 1 --dry-run",
+    "revisions verify",
+    "revisions replay-decisions",
+    "export {directory}",
+    "plan {directory}",
+    "apply {directory} --yes",
 ];
+
+/// A flag definition file.
+const FLAGD: &str =
+    r#"{"flags": {"imported": {"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "on"}}}"#;
 
 #[tokio::test]
 async fn every_verb_prints_json() {
@@ -65,6 +107,10 @@ async fn every_verb_prints_json() {
             .unwrap_or_else(|refused| panic!("{verb}: {refused}: {printed:?}"));
         assert!(json.is_object(), "{verb}: {json}");
     }
+    let status = serinus.cli(&["status", "--json"]).await;
+    let told: Value = serde_json::from_str(&status.out).unwrap_or_else(|_| panic!("{status:?}"));
+    let needs = told["overview"]["needs"].as_array().unwrap_or_else(|| panic!("{told}")).len();
+    assert_eq!(status.code, Some(i32::from(needs > 0)), "{told}");
     let watched = serinus.cli(&["rollout", "watch", "support-fresh", "--json"]).await;
     assert_eq!(watched.code, Some(4), "taken back: {watched:?}");
     let revision = serinus.cli(&["revisions", "1", "--json"]).await;
@@ -78,6 +124,30 @@ async fn every_verb_prints_json() {
     assert_eq!(serinus.cli(&["token", "revoke", id, "--json"]).await.code, Some(0));
 }
 
+#[tokio::test]
+async fn what_was_asked_is_listed_and_shown() {
+    let provider = provider().await;
+    let serinus = serinus(&provider, 1).await;
+    serinus.api.feature("support", CONTROL, json!({"capture_ppm": 1_000_000})).await;
+    let asked = Turn::new("support", "Where is my order?").session("s-1").ask(&serinus.api).await;
+    let id = asked.json()["id"].as_str().unwrap().to_owned();
+    let listed = eventually("the interaction in the list", Duration::from_secs(5), async || {
+        let printed = serinus.cli(&["interaction", "list", "--feature", "support", "--json"]).await;
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        let list: Value = serde_json::from_str(&printed.out).unwrap();
+        (list["interactions"].as_array()?.len() == 1).then_some(list)
+    })
+    .await;
+    assert_eq!(listed["interactions"][0]["question"], "Where is my order?", "{listed}");
+    let table = serinus.cli(&["interaction", "list"]).await;
+    assert!(table.out.contains("support") && table.out.contains("Where is my order?"), "{table:?}");
+    let shown = serinus.cli(&["interaction", "show", &id, "--json"]).await;
+    let one: Value = serde_json::from_str(&shown.out).unwrap_or_else(|_| panic!("{shown:?}"));
+    assert!(one.to_string().contains("steady speaking"), "{one}");
+    let unknown = serinus.cli(&["interaction", "show", "nothing"]).await;
+    assert_eq!((unknown.code, unknown.err.contains("interaction.unknown")), (Some(1), true), "{unknown:?}");
+}
+
 /// The line with its files written and named.
 fn files(serinus: &Serinus, line: &str) -> String {
     let model = |name: &str| format!("provider: scripted\nmodel: {name}\n");
@@ -86,6 +156,9 @@ fn files(serinus: &Serinus, line: &str) -> String {
                    rollback_if:\n  - { metric: error_rate, worse_by: 2pt }\nnotify: [oncall]\n";
     line.replace("{steady}", &serinus.file("steady.yaml", &model("steady")))
         .replace("{fresh}", &serinus.file("fresh.yaml", &model("fresh")))
+        .replace("{directory}", &serinus.file("seed", "").replace("seed", "exported"))
+        .replace("{flagd}", &serinus.file("flagd.json", FLAGD))
+        .replace("{prompt3}", &serinus.file("kind.md", "Be kind."))
         .replace("{prompt2}", &serinus.file("concise.md", "Be brief."))
         .replace("{prompt}", &serinus.file("prompt.md", "You help people."))
         .replace("{rollout}", &serinus.file("rollout.yaml", rollout))

@@ -44,6 +44,12 @@ async fn completed_rollout() {
         })
         .collect();
     assert_eq!(actions, ["advance", "advance", "complete"], "each gate once, none skipped");
+    let replayed = api.get("/revisions/replay-decisions").await;
+    assert_eq!(
+        (&replayed["decisions"], &replayed["identical"], &replayed["different"]),
+        (&json!(3), &json!(3), &json!([])),
+        "{replayed}"
+    );
     let feature = api.get("/features/support").await;
     assert_eq!(feature["control"]["model"], format!("model/{CANDIDATE}@1"));
     assert_eq!((&feature["proven"], &feature["rollout"]), (&json!(true), &Value::Null));

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the lint's exemption covers test functions, not their fixtures")]
 
+mod audit;
 mod cli;
 mod delivery;
 mod durable;
@@ -9,6 +10,7 @@ mod environments;
 mod files;
 mod judged;
 mod kill;
+mod protected;
 mod refusals;
 mod rollback;
 mod secrets;

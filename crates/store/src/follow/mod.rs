@@ -43,6 +43,8 @@ pub struct Active {
     pub compiled: Compiled,
     /// The contents of all artifacts.
     pub contents: Arc<Contents>,
+    /// Whether contents may be missing, so that the next revision looks for all of them.
+    lacks: bool,
 }
 
 /// Why a node does not go on, or does not start from its cache.
@@ -207,7 +209,7 @@ impl Live {
         let contents = Arc::new(contents);
         let compiled =
             step::guarded(compile, &snapshot, &contents, None).ok_or(FollowError::Poisoned { revision })?;
-        Ok(Active { snapshot, compiled, contents })
+        Ok(Active { snapshot, compiled, contents, lacks: true })
     }
 
     fn first(ends: &Ends) -> Active {
@@ -223,7 +225,7 @@ impl Live {
         let contents = Contents { list_key: ends.list_key.clone(), ..Contents::default() };
         let (snapshot, contents) = (Snapshot::default(), Arc::new(contents));
         let compiled = compile(&snapshot, &contents, None);
-        Active { snapshot, compiled, contents }
+        Active { snapshot, compiled, contents, lacks: false }
     }
 
     /// What is served now. A request loads it once and uses it to its end.

@@ -2,8 +2,11 @@
 //! Knows nothing of the file's form.
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use serinus_domain::{
@@ -21,6 +24,8 @@ use super::{Active, BACKOFF_MAX, Compile, FollowError, Live, POLL, cache};
 
 /// Revisions read at a time.
 const BATCH: usize = 256;
+/// The least time between two generations of the cache: each writes every document, and must not compete with activations.
+const CACHE_EVERY: Duration = Duration::from_secs(1);
 
 /// Compiles; nothing where the compiler broke down. A poison document must not take the last good revision with it.
 pub(super) fn guarded(
@@ -92,38 +97,37 @@ impl Live {
 
     async fn prepare(&self, snapshot: &Snapshot) -> Result<Active, FollowError> {
         let previous = self.load();
-        let (snapshot, contents) = (snapshot.clone(), self.fetch(snapshot, &previous.contents).await?);
+        let (contents, lacks) = self.fetch(snapshot, &previous).await?;
+        let snapshot = snapshot.clone();
         let (compile, revision) = (self.ends.compile, snapshot.revision);
         let compiled = spawn_blocking(move || {
             let compiled = guarded(compile, &snapshot, &contents, Some(&previous.compiled))?;
-            Some(Active { snapshot, compiled, contents })
+            Some(Active { snapshot, compiled, contents, lacks })
         });
         compiled.await.ok().flatten().ok_or(FollowError::Poisoned { revision })
     }
 
-    /// The contents of all artifacts and lists. One that is gone or damaged breaks what names it, as the compiler then says; only a
-    /// failure that may pass holds the revision up.
-    async fn fetch(&self, snapshot: &Snapshot, held: &Arc<Contents>) -> Result<Arc<Contents>, FollowError> {
-        let mut missing: Vec<Digest> = snapshot
-            .documents()
-            .flat_map(blobs_of)
-            .filter(|digest| !held.held.contains_key(digest))
-            .collect();
-        let gone: Vec<Digest> = snapshot.under("artifact/").filter_map(redacted).collect();
-        // What was removed for good goes from memory as well, and with the next writing from the cache file.
-        missing.retain(|digest| !gone.contains(digest));
+    /// The contents of all artifacts and lists, and whether any is not there. One that is gone or damaged breaks what names it, as the
+    /// compiler then says; only a failure that may pass holds the revision up.
+    async fn fetch(
+        &self,
+        snapshot: &Snapshot,
+        previous: &Active,
+    ) -> Result<(Arc<Contents>, bool), FollowError> {
+        let held = &previous.contents;
+        let Wanted { missing, gone } = wanted(snapshot, previous);
         if missing.is_empty() && !gone.iter().any(|digest| held.held.contains_key(digest)) {
-            return Ok(Arc::clone(held));
+            return Ok((Arc::clone(held), false));
         }
-        missing.sort_unstable();
-        missing.dedup();
         let mut contents = Contents::clone(held);
         contents.held.retain(|digest, _| !gone.contains(digest));
+        let mut lacks = false;
         for digest in missing {
             match self.ends.blobs.get(&digest).await {
                 Ok(Some(bytes)) if Digest::of(&bytes) == digest => match serde_json::from_slice(&bytes) {
                     Ok(value) => {
                         contents.held.insert(digest, Arc::new(value));
+                        continue;
                     }
                     Err(refused) => tracing::error!("content {} is no JSON: {refused}", digest.short()),
                 },
@@ -132,8 +136,9 @@ impl Live {
                 Err(failure) if failure.retryable => return Err(failure.into()),
                 Err(failure) => tracing::error!("content {} cannot be read: {failure}", digest.short()),
             }
+            lacks = true;
         }
-        Ok(Arc::new(contents))
+        Ok((Arc::new(contents), lacks))
     }
 
     pub(super) async fn report(&self, shutdown: &CancellationToken) {
@@ -162,17 +167,50 @@ impl Live {
                 () = shutdown.cancelled() => break,
                 () = moved(&mut activated) => {}
             }
-            let (active, file) = (self.load(), file.clone());
-            if active.snapshot.revision.0 == 0 {
-                continue;
-            }
-            let written =
-                spawn_blocking(move || cache::save(&file, &active.snapshot, &active.contents)).await;
-            if let Ok(Err(refused)) = written {
-                tracing::warn!(node = %self.ends.node, "the snapshot is not cached: {refused}");
-            }
+            self.save(&file).await;
+            tokio::select! { () = shutdown.cancelled() => {}, () = sleep(CACHE_EVERY) => {} }
+        }
+        if activated.has_changed().unwrap_or(false) {
+            self.save(&file).await;
         }
     }
+
+    async fn save(&self, file: &Path) {
+        let (active, file) = (self.load(), file.to_owned());
+        if active.snapshot.revision.0 == 0 {
+            return;
+        }
+        let written = spawn_blocking(move || cache::save(&file, &active.snapshot, &active.contents)).await;
+        if let Ok(Err(refused)) = written {
+            tracing::warn!(node = %self.ends.node, "the snapshot is not cached: {refused}");
+        }
+    }
+}
+
+/// Contents that are to be read, and those that are to be forgotten.
+struct Wanted {
+    missing: BTreeSet<Digest>,
+    gone: BTreeSet<Digest>,
+}
+
+/// What of the contents changes with `snapshot`: by what changed since `previous`, or by all documents where it lacks something already
+/// or nobody can tell.
+fn wanted(snapshot: &Snapshot, previous: &Active) -> Wanted {
+    let since = previous.snapshot.moment().filter(|_| !previous.lacks);
+    let changed = since.and_then(|moment| snapshot.changed_since(&moment));
+    let changed = changed.map(|keys| keys.into_iter().filter_map(|key| snapshot.get(key)?.document.as_ref()));
+    let documents: Box<dyn Iterator<Item = &Document>> = match changed {
+        Some(changed) => Box::new(changed),
+        None => Box::new(snapshot.documents()),
+    };
+    let (mut missing, mut gone) = (BTreeSet::new(), BTreeSet::new());
+    for document in documents {
+        missing.extend(blobs_of(document));
+        gone.extend(redacted(document));
+    }
+    // What was removed for good goes from memory as well, and with the next writing from the cache file.
+    missing.retain(|digest| !gone.contains(digest) && !previous.contents.held.contains_key(digest));
+    Wanted { missing, gone }
 }
 
 /// The content that a version had before it was redacted.

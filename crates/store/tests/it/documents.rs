@@ -67,6 +67,21 @@ fn later_members_are_no_reason_to_refuse() {
     }
 }
 
+/// What stands in the log is found again where it stood, read and written by this version.
+#[test]
+fn keys_survive_a_round_trip() {
+    for (name, stored) in stored_forms().into_iter().filter(|(name, _)| name.starts_with("document")) {
+        let before = Document::from_value(&stored).unwrap_or_else(|| panic!("{name} does not read any more"));
+        let after = Document::from_value(&before.to_value()).unwrap();
+        assert_eq!((after.key(), &after), (before.key(), &before), "{name}");
+        let kind = stored["kind"].as_str().unwrap();
+        assert!(before.key().as_str().starts_with(&format!("{kind}/")), "{name}: {}", before.key());
+        if let Some(key) = stored["key"].as_str() {
+            assert_eq!(before.key().as_str(), format!("{kind}/{key}"), "{name}");
+        }
+    }
+}
+
 #[test]
 fn every_kind_has_an_old_document() {
     let forms = stored_forms();
@@ -74,8 +89,20 @@ fn every_kind_has_an_old_document() {
         let of_family = forms.iter().filter(|(name, _)| name.starts_with(family));
         of_family.map(|(_, value)| value[member].as_str().unwrap().to_owned()).collect()
     };
-    let kinds = ["artifact", "channel", "combination", "feature", "flag", "rollout"].map(String::from);
-    assert_eq!(named("document", "kind"), BTreeSet::from(kinds));
+    let kinds = [
+        "artifact",
+        "channel",
+        "combination",
+        "environment",
+        "feature",
+        "flag",
+        "group",
+        "label",
+        "rollout",
+        "schedule",
+        "segment",
+    ];
+    assert_eq!(named("document", "kind"), BTreeSet::from(kinds.map(String::from)));
     let records = ["enrolment", "interaction", "score"].map(String::from);
     assert_eq!(named("record", "record"), BTreeSet::from(records));
     assert!(forms.iter().any(|(name, _)| name.starts_with("revision")));
