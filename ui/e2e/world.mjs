@@ -91,7 +91,13 @@ const FLAGS = {
       required: ["items_max"],
     },
   },
-  [LONG]: { kind: "string", variants: { a: "a".repeat(90), b: "short" }, default: "a", tags: ["long-lived"] },
+  [LONG]: {
+    description: "unbroken".repeat(20),
+    kind: "string",
+    variants: { a: "a".repeat(90), b: "short" },
+    default: "a",
+    tags: ["long-lived"],
+  },
 };
 
 /** Fills a server that has nothing yet. */

@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("doc", "documentation, warnings denied", doc),
     ("deny", "licences, sources, duplicate versions", deny),
     ("sdk", "official SDKs against the real binary", sdk),
+    ("screens", "the configuration screens on the real binary, in a browser", screens),
     ("demo", "the main job, end to end, and the dashboard in a browser", demo),
 ];
 
@@ -101,11 +102,20 @@ fn sdk() -> anyhow::Result<()> {
     run::in_folder(&node, "env", &[&binary, "npm", "test", "--silent"])
 }
 
+fn screens() -> anyhow::Result<()> {
+    in_a_browser("tests/e2e/configuration.mjs")
+}
+
 fn demo() -> anyhow::Result<()> {
+    in_a_browser("tests/e2e/demo.mjs")
+}
+
+/// Runs a script that drives the real binary and a browser.
+fn in_a_browser(script: &str) -> anyhow::Result<()> {
     let binary = run::build()?;
     let chromium = tools::chromium()?;
     let binary = format!("SERINUS_BIN={}", binary.display());
     let chromium = format!("CHROMIUM={}", chromium.display());
     run::packages()?;
-    run::command("env", &[&binary, &chromium, "node", "tests/e2e/demo.mjs"])
+    run::command("env", &[&binary, &chromium, "node", script])
 }

@@ -119,7 +119,12 @@ impl Attributes {
         if !rises {
             // Stable, so that the last of a name follows the others of it.
             sorted.sort_by(|(one, _), (two, _)| one.cmp(two));
-            sorted.dedup_by(|later, kept| later.0 == kept.0 && { std::mem::swap(later, kept); true });
+            sorted.dedup_by(|later, kept| {
+                later.0 == kept.0 && {
+                    std::mem::swap(later, kept);
+                    true
+                }
+            });
         }
         if sorted.len() > ATTRIBUTES_MAX {
             return Err(InvalidContext::TooMany(sorted.len()));

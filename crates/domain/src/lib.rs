@@ -27,5 +27,6 @@ pub mod resolve;
 pub mod revision;
 pub mod snapshot;
 pub mod source;
+pub mod text;
 pub mod transfer;
 pub mod units;

@@ -22,7 +22,7 @@ use http_body::Body as _;
 use serde_json::json;
 use serinus_control::{
     AuthError, AuthPolicy, Authenticator, ENVIRONMENT, ENVIRONMENT_HEADER, EnvironmentReader, Environments,
-    HOME, Problem, problem,
+    HOME, Problem, Scope, problem,
 };
 use serinus_domain::{digest::Digest, id::EnvironmentKey, revision::RevisionNumber, units::Timestamp};
 use serinus_llm::{ScaledTimer, Timer};
@@ -35,7 +35,7 @@ use tower::{Service, ServiceExt as _};
 use crate::{
     config::Config,
     linger::linger,
-    node::{self, Shared, Surfaces},
+    node::{self, Evaluation, Shared, Surfaces},
 };
 
 /// How often the list of environments is read: how long one that was made on another node stays unknown here.
@@ -167,6 +167,15 @@ impl Host {
         }
     }
 
+    /// Where an application with a token evaluates, if that is all that there is to a request: everything else goes the long way,
+    /// which says why where it ends.
+    fn evaluation_for(&self, request: &Request) -> Option<Evaluation> {
+        let bound = self.shared.auth.application(request.headers(), Scope::Evaluate)?;
+        let elsewhere = named(request).is_some_and(|named| named != bound);
+        let surfaces = self.surfaces.read().unwrap_or_else(PoisonError::into_inner);
+        (!elsewhere).then(|| surfaces.get(&bound).map(|surfaces| surfaces.evaluation.clone()))?
+    }
+
     /// What a request says of where it goes.
     fn named(&self, request: &Request) -> Named {
         Named { by_caller: named(request), by_path: self.ruled(request) }
@@ -212,6 +221,9 @@ impl Service<Request> for Front {
         }
         let host = Arc::clone(&self.host);
         async move {
+            if let Some(evaluation) = host.evaluation_for(&request) {
+                return Ok(evaluation.evaluate(request).await);
+            }
             let named = host.named(&request);
             let (parts, body) = request.into_parts();
             let found = host.environment_of(&parts.headers, named).await.and_then(|key| host.route(&key));

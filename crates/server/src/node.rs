@@ -140,6 +140,11 @@ impl Evaluation {
             let details = refused.to_string();
             return evaluation_refused(&self.gateway, request.headers(), refused.status(), &details);
         }
+        self.evaluate(request).await
+    }
+
+    /// Answers a request under `/ofrep/` of somebody of whom it is known that they may evaluate.
+    pub async fn evaluate(&self, request: Request) -> Response {
         evaluation(&self.gateway, request).await
     }
 }

@@ -17,8 +17,12 @@ export function PathTable({ changes }: { changes: readonly PathChange[] }) {
         {changes.map(({ path, before, after }) => (
           <tr key={path}>
             <td>{path === "" ? "all of it" : <code>{path}</code>}</td>
-            <td className="words">{before == null ? <Absent /> : <del>{valueText(before)}</del>}</td>
-            <td className="words">{after == null ? <Absent /> : <ins>{valueText(after)}</ins>}</td>
+            <td className="words" data-label="before">
+              {before == null ? <Absent /> : <del>{valueText(before)}</del>}
+            </td>
+            <td className="words" data-label="after">
+              {after == null ? <Absent /> : <ins>{valueText(after)}</ins>}
+            </td>
           </tr>
         ))}
       </tbody>

@@ -94,8 +94,11 @@ pub(crate) async fn flags(
         adopt(&base.snapshot, &held, &made.documents, &who.actor, now)
     };
     let mut view = ImportView::new(&made, adopted(&base, app.now())?.left_out);
+    if body.dry_run {
+        return Ok((StatusCode::OK, Json(view)));
+    }
     // What is in the log already is no change any more: the first part that is left is the next. What only waits is one still.
-    while !body.dry_run {
+    loop {
         let done = commit(&app, &who, (Gate::Review, OnConflict::Tell), |base, now| {
             let draft = adopted(base, now)?.parts.into_iter().nth(view.proposals.len());
             Ok(Plan { draft, blobs: made.lists.clone(), value: () })

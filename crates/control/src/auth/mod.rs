@@ -250,6 +250,23 @@ impl Authenticator {
         Ok(token.map(|token| bound(token).to_owned()))
     }
 
+    /// The environment of the application whose token these headers bring, if it may do what needs `scope` there: one look, for
+    /// those who ask often. None says nothing of why; `bound_to` and `check` do, and know everybody else.
+    pub fn application(&self, headers: &HeaderMap, scope: Scope) -> Option<String> {
+        let (id, secret) = token::split(token::bearer(headers)?)?;
+        let given = Digest::of(secret.as_bytes());
+        let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.read_at.filter(|at| at.elapsed() < KNOWN_AGE_MAX)?;
+        let token = known.tokens.get(id).filter(|token| token::same(&given, &token.hash))?;
+        let granted =
+            |have: &Scope| have.grants(scope) && token.scopes.iter().any(|name| name == have.as_str());
+        let stands = token.revoked_at.is_none()
+            && token.person.is_none()
+            && token.expires_at.is_none_or(|at| at > (self.shared.clock)())
+            && Scope::ALL.iter().any(granted);
+        stands.then(|| bound(token).to_owned())
+    }
+
     /// Exchanges a key for a browser session's secret.
     pub(crate) async fn sign_in(
         &self,

@@ -33,6 +33,12 @@ pub(super) fn same(a: &Digest, b: &Digest) -> bool {
     a.0.ct_eq(&b.0).into()
 }
 
+/// The key in a request's headers in the form that most clients send it in.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, value) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| value.trim())
+}
+
 /// The key in a request's headers, in any of the forms that clients send one.
 pub(super) fn presented(headers: &HeaderMap) -> Option<String> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());

@@ -14,24 +14,25 @@ use crate::{
     id::{FlagKey, VariantKey},
     limits::{PREREQUISITE_DEPTH_MAX, PREREQUISITE_FLAGS_MAX},
     logic,
-    resolve::{Attribute, CompiledCondition, CompiledList, CompiledSegment, Salt},
+    resolve::{Attribute, CompiledCondition, CompiledList, CompiledSegment, Salt, Split},
     snapshot::{Snapshot, Stored},
     units::PPM_WHOLE,
 };
 
-/// A plain flag ready to be evaluated.
+/// A plain flag ready to be evaluated. In this order in memory, so that a plain one is read from a line of the cache or two.
 #[derive(Debug)]
+#[repr(C)]
 pub struct CompiledFlag {
     /// Whether rules decide at once: it compiles, answers, and nothing is asked before them.
     pub is_plain: bool,
-    /// Variant names and values.
-    pub variants: Vec<(VariantKey, Value)>,
-    /// Index into `variants`.
-    pub default: usize,
     /// Whether those whom no rule fits get the caller's own default.
     pub code_default: bool,
     /// Whether it answers the caller's default.
     pub disabled: bool,
+    /// Index into `variants`.
+    pub default: usize,
+    /// Variant names and values.
+    pub variants: Vec<(VariantKey, Value)>,
     /// Rules in order.
     pub rules: Vec<CompiledFlagRule>,
     /// Lists of units and what they get, as an index into `variants`.
@@ -63,19 +64,27 @@ impl CompiledFlag {
     }
 }
 
-/// A rule of a plain flag.
+/// A rule of a plain flag. What few rules have stands elsewhere, so that the others stay small.
 #[derive(Debug)]
 pub struct CompiledFlagRule {
-    /// Whom it is for.
-    pub when: CompiledCondition,
-    /// (upper end in parts per million, index into `variants`), ends rising to the whole.
-    pub split: Vec<(u32, usize)>,
+    /// Whom it is for, where not everybody.
+    when: Option<Box<CompiledCondition>>,
+    /// What it serves, as indices into `variants`.
+    pub split: Split,
     /// Hash seed of the split.
     pub salt: Salt,
     /// What the split buckets; the targeting key (user, else session) where not given.
-    pub bucket_by: Option<Attribute>,
+    pub bucket_by: Option<Box<Attribute>>,
     /// Its name, or its place in the list.
     pub id: Box<str>,
+}
+
+impl CompiledFlagRule {
+    /// Whom it is for.
+    #[inline]
+    pub fn when(&self) -> &CompiledCondition {
+        self.when.as_deref().unwrap_or(&CompiledCondition::Always)
+    }
 }
 
 /// Another flag that must come out in a certain way.
@@ -308,7 +317,7 @@ fn rule(
     needs: &mut Vec<Arc<CompiledSegment>>,
 ) -> Result<CompiledFlagRule, String> {
     let split = match &rule.serve {
-        Serve::Variant(name) => vec![(PPM_WHOLE, at(name)?)],
+        Serve::Variant(name) => Split::Whole(at(name)?),
         Serve::Split(parts) => {
             let mut end = 0_u32;
             let mut split = Vec::with_capacity(parts.len());
@@ -319,7 +328,7 @@ fn rule(
             if end != PPM_WHOLE {
                 return Err(format!("a split adds up to {end} parts per million"));
             }
-            split
+            Split::new(&split)
         }
     };
     let when = CompiledCondition::compile(&rule.when, &mut |key| {
@@ -330,10 +339,10 @@ fn rule(
     let id = rule.id.clone().unwrap_or_else(|| place_in_list.to_string());
     let when = when.map_err(|reason| format!("rule {id}: {reason}"))?;
     Ok(CompiledFlagRule {
-        when,
+        when: (!matches!(when, CompiledCondition::Always)).then(|| Box::new(when)),
         split,
         salt: Salt::new(rule.salt.as_ref().unwrap_or(&doc.salt)),
-        bucket_by: rule.bucket_by.as_deref().map(Attribute::new),
+        bucket_by: rule.bucket_by.as_deref().map(|name| Box::new(Attribute::new(name))),
         id: id.into(),
     })
 }

@@ -40,7 +40,6 @@ impl Default for Flags {
 /// The hash, and which shard it is in: told by bits that the shard itself looks at least.
 fn place(key: &str) -> (u64, usize) {
     let hash = FxBuildHasher.hash_one(key);
-    #[expect(clippy::cast_possible_truncation, reason = "a remainder below the number of shards")]
     let shard = ((hash >> 32) % SHARDS as u64) as usize;
     (hash, shard)
 }

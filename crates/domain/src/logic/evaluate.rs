@@ -10,7 +10,7 @@ use super::{
     fractional::{self, WEIGHT_SUM_MAX},
     version,
 };
-use crate::limits::LOGIC_FUEL;
+use crate::{context::AttributeValue, limits::LOGIC_FUEL};
 
 type Out<'a> = Result<Cow<'a, Value>, Exhausted>;
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Asking, Reason, Silent, Step, Tracer};
+use super::{Asking, Reason, Silent, Split, Step, Tracer};
 use crate::{
     compile::{CompiledFlag, CompiledFlagRule, CompiledPrerequisite},
     context::Context,
@@ -124,17 +124,17 @@ fn before_rules<'a, T: Tracer>(
 fn by_rules<'a, T: Tracer>(flag: &'a CompiledFlag, asking: &Asking<'_>, tracer: &mut T) -> FlagDecision<'a> {
     let mut keyless = false;
     for rule in &flag.rules {
-        let met = rule.when.walk(asking, tracer);
+        let met = rule.when().walk(asking, tracer);
         tracer.step(|| {
-            Step::new("rule", &*rule.id, if met { "met" } else { "not met" }, rule.when.to_string())
+            Step::new("rule", &*rule.id, if met { "met" } else { "not met" }, rule.when().to_string())
         });
         if !met {
             continue;
         }
         let ruled =
             |at: usize, reason| FlagDecision { keyless, rule: Some(&*rule.id), ..answer(flag, at, reason) };
-        if let [(_, at)] = rule.split.as_slice() {
-            return ruled(*at, Reason::TargetingMatch);
+        if let Split::Whole(at) = rule.split {
+            return ruled(at, Reason::TargetingMatch);
         }
         match bucket(rule, asking.context) {
             Some(bucket) => {
@@ -142,8 +142,8 @@ fn by_rules<'a, T: Tracer>(flag: &'a CompiledFlag, asking: &Asking<'_>, tracer: 
                     let by = rule.bucket_by.as_ref().map_or("the targeting key", |by| by.name());
                     Step::new("split", &*rule.id, format!("bucket {bucket} of 1000000"), format!("by {by}"))
                 });
-                if let Some((_, at)) = rule.split.iter().find(|(end, _)| bucket < *end) {
-                    return ruled(*at, Reason::Split);
+                if let Some(at) = rule.split.place(bucket) {
+                    return ruled(at, Reason::Split);
                 }
             }
             None => {

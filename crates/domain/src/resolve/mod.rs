@@ -7,6 +7,7 @@ mod moment;
 mod network;
 mod pin;
 mod rule;
+mod split;
 mod trace;
 mod version;
 
@@ -19,6 +20,7 @@ pub use moment::parse as parse_time;
 pub use network::Network;
 pub use pin::{Arm, ArmFacts, Pin};
 pub use rule::{Attribute, CompiledCondition, CompiledSegment, compile_pattern};
+pub use split::Split;
 pub use trace::{Silent, Step, Trace, Tracer};
 pub use version::Version;
 

@@ -295,6 +295,18 @@ impl CompiledCondition {
     /// Whether the context meets it, with every comparison told to `tracer`.
     #[inline]
     pub fn walk<T: Tracer>(&self, asking: &Asking<'_>, tracer: &mut T) -> bool {
+        match self {
+            Self::Always => {
+                tracer.step(|| Step::condition(self, asking.context, true));
+                true
+            }
+            other => other.walk_on(asking, tracer),
+        }
+    }
+
+    /// Out of line, so that a rule for everybody stays small.
+    #[inline(never)]
+    fn walk_on<T: Tracer>(&self, asking: &Asking<'_>, tracer: &mut T) -> bool {
         let met = match self {
             Self::All(parts) => return parts.iter().all(|part| part.walk(asking, tracer)),
             Self::Any(parts) => return parts.iter().any(|part| part.walk(asking, tracer)),

@@ -126,7 +126,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn describing_what_is_there_changes_nothing(edits in prop::collection::vec((0u8..=255, 0u8..=255), 1..4)) {
+    fn export_then_plan_is_empty(edits in prop::collection::vec((0u8..=255, 0u8..=255), 1..4)) {
         let mut log = Log::default();
         for (edit, more) in edits {
             let wanted = desired(sample(edit, more));

@@ -6,6 +6,7 @@ mod check;
 mod decide;
 mod desired;
 mod fixture;
+mod incremental;
 mod mustache;
 mod refusals;
 mod registry;

@@ -208,7 +208,7 @@ proptest! {
 
     /// An explanation comes from the code that evaluates: same answer, and its last step says it.
     #[test]
-    fn explanations_agree_with_evaluation(
+    fn explained_as_served(
         first in rules(), second in rules(), when in condition(), plan in prop::option::of("[a-z]{1,4}"), n in prop::option::of(0..4),
         user in prop::option::of("u[0-9]"),
     ) {

@@ -9,10 +9,10 @@ use crate::ofrep::prepared::Prepared;
 /// What notifications call a state.
 const STATE: &str = "cfg-";
 
-/// The tag of evaluated flags: of the results and nothing else, so that an attribute that changes one changes it, and another
-/// flag's revision does not. The same bytes have the same tag on every node.
-pub(crate) fn of(flags: &[u8]) -> String {
-    format!("\"{:032x}\"", xxh3_128(flags))
+/// The tag of evaluated flags, by facts that stand for the results and nothing else, so that an attribute that changes one changes it,
+/// and another flag's revision does not. The same results have the same tag on every node.
+pub(crate) fn of(facts: &[u8]) -> String {
+    format!("\"{:032x}\"", xxh3_128(facts))
 }
 
 /// Whether `If-None-Match` names this tag: alone, in a list or in several headers, weakly, or by a star.

@@ -18,8 +18,9 @@ use crate::{
     error::Refused,
     gateway::Gateway,
     ofrep::{
+        etag,
         fault::Fault,
-        prepared::{Entry, Prepared, PreparedFeature, PreparedFlag},
+        prepared::{self, Entry, FlagText, Prepared, PreparedFeature, PreparedFlag},
     },
     pin_cache::Known,
     session::{Lost, Saved},
@@ -66,19 +67,88 @@ pub(crate) async fn evaluate_feature(
     Err(Fault::internal("an assignment never came to rest: this is a defect of serinus"))
 }
 
-/// Evaluates everything in the order of the keys, as items of a list. Pins are respected, none is made.
-pub(crate) fn evaluate_all(scope: &Scope<'_>, known: &Known, out: &mut Vec<u8>) {
-    let asking = Asking::new(&scope.asker.context);
-    for (at, entry) in scope.prepared.entries.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        let item = match entry {
-            Entry::Flag(flag) => evaluate_flag(flag, &asking, out),
-            Entry::Feature(feature) => listed(scope, feature, known, out),
+/// Everything evaluated, in the order of the keys, and not yet written: a client that has it already costs no copy.
+pub(crate) struct Evaluated<'a> {
+    items: Vec<Item<'a>>,
+    /// Items that are made anew each time, one after the other.
+    made: Vec<u8>,
+    /// What tells these results from others.
+    facts: Vec<u8>,
+}
+
+enum Item<'a> {
+    Flag(&'a PreparedFlag, Decided<'a>),
+    /// Where it ends among those that are made.
+    Made(usize),
+}
+
+/// Bytes that the facts of most flags take.
+const FACTS: usize = 32;
+
+impl<'a> Evaluated<'a> {
+    /// Evaluates everything. Pins are respected, none is made.
+    pub(crate) fn all(scope: &Scope<'a>, known: &Known) -> Self {
+        let (entries, asking) = (&scope.prepared.entries, Asking::new(&scope.asker.context));
+        let mut all = Self {
+            items: Vec::with_capacity(entries.len()),
+            made: Vec::new(),
+            facts: Vec::with_capacity(entries.len() * FACTS),
         };
-        if let Err(fault) = item {
-            fault.of(entry.key()).write(out);
+        for entry in entries {
+            let made = match entry {
+                Entry::Flag(flag) => decide_flag(flag, &asking).map(|decided| all.flag(flag, decided)),
+                Entry::Feature(feature) => {
+                    let begins = all.made.len();
+                    listed(scope, feature, known, &mut all.made).map(|()| all.made_from(begins))
+                }
+            };
+            if let Err(fault) = made {
+                let begins = all.made.len();
+                fault.of(entry.key()).write(&mut all.made);
+                all.made_from(begins);
+            }
+        }
+        all
+    }
+
+    /// The tag of these results.
+    pub(crate) fn etag(&self) -> String {
+        etag::of(&self.facts)
+    }
+
+    fn flag(&mut self, flag: &'a PreparedFlag, decided: Decided<'a>) {
+        self.facts.extend_from_slice(&flag.text.opening(decided.place).tag);
+        self.facts.extend_from_slice(decided.reason.as_bytes());
+        if let Some(rule) = decided.rule {
+            self.facts.push(b'/');
+            self.facts.extend_from_slice(rule.as_bytes());
+        }
+        // No reason and no name of a rule holds it, so that the facts of two flags cannot be taken for those of others.
+        self.facts.push(0);
+        self.items.push(Item::Flag(flag, decided));
+    }
+
+    fn made_from(&mut self, begins: usize) {
+        let item = self.made.get(begins..).unwrap_or_default();
+        self.facts.extend_from_slice(&prepared::tag(&[item]));
+        self.facts.push(0);
+        self.items.push(Item::Made(self.made.len()));
+    }
+
+    /// Writes all as items of a list.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let mut from = 0;
+        for (at, item) in self.items.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            match item {
+                Item::Flag(flag, decided) => write_flag(&flag.text, decided, out),
+                Item::Made(until) => {
+                    out.extend_from_slice(self.made.get(from..*until).unwrap_or_default());
+                    from = *until;
+                }
+            }
         }
     }
 }
@@ -158,12 +228,16 @@ fn write_feature(scope: &Scope<'_>, entry: &PreparedFeature, resolved: &Resolved
     push(out, &[",\"reason\":\"", reason, "\",\"metadata\":", &Value::Object(metadata).to_string(), "}"]);
 }
 
-/// Evaluates a plain flag. `variant` is always there, since the Python client reads it unasked; `value` only where there is one.
-pub(crate) fn evaluate_flag(
-    entry: &PreparedFlag,
-    asking: &Asking<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
+/// What a plain flag comes to, in OpenFeature's words.
+pub(crate) struct Decided<'a> {
+    /// Its variant's place; none where the caller's default stands.
+    place: Option<usize>,
+    reason: &'static str,
+    rule: Option<&'a str>,
+}
+
+/// Evaluates a plain flag, and counts that.
+pub(crate) fn decide_flag<'a>(entry: &'a PreparedFlag, asking: &Asking<'_>) -> Result<Decided<'a>, Fault> {
     let (flag, text) = (&entry.flag, &entry.text);
     let key = flag.doc.key.as_str();
     if let Some(reason) = &flag.broken {
@@ -183,24 +257,20 @@ pub(crate) fn evaluate_flag(
         _ if text.is_static => "STATIC",
         _ => "DEFAULT",
     };
-    match decision.place.and_then(|at| Some((text.variants.get(at)?, text.uses.get(at)?))) {
-        Some((opening, uses)) => {
-            uses.one();
-            out.extend_from_slice(opening);
-        }
-        None => {
-            text.uses_of_none.one();
-            out.extend_from_slice(&text.none);
-        }
-    }
-    out.extend_from_slice(reason.as_bytes());
+    text.opening(decision.place).uses.one();
+    Ok(Decided { place: decision.place, reason, rule: decision.rule })
+}
+
+/// Writes a result. `variant` is always there, since the Python client reads it unasked; `value` only where there is one.
+pub(crate) fn write_flag(text: &FlagText, decided: &Decided<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&text.opening(decided.place).bytes);
+    out.extend_from_slice(decided.reason.as_bytes());
     out.extend_from_slice(&text.metadata);
-    if let Some(rule) = decision.rule {
+    if let Some(rule) = decided.rule {
         out.extend_from_slice(b",\"ruleId\":");
         push_text(out, rule);
     }
     out.extend_from_slice(b"}}");
-    Ok(())
 }
 
 /// A text in JSON; a rule's name seldom needs escapes.

@@ -29,7 +29,7 @@ use crate::{
     gateway::Gateway,
     ofrep::{
         etag::NotBefore,
-        evaluate::{Scope, evaluate_all, evaluate_feature, evaluate_flag},
+        evaluate::{Evaluated, Scope, decide_flag, evaluate_feature, write_flag},
         fault::Fault,
         input::read_context,
         prepared::Entry,
@@ -122,7 +122,7 @@ async fn answer(gateway: &Arc<Gateway>, request: Request) -> Result<Response, Fa
     match asked {
         Asked::Events => events::open(gateway, &parts.uri, &parts.headers),
         Asked::One(key) => single(gateway, &key, body).await.map_err(|fault| fault.of(&key)),
-        Asked::Everything => bulk(gateway, &parts.uri, &parts.headers, body).await,
+        Asked::Everything => Box::pin(bulk(gateway, &parts.uri, &parts.headers, body)).await,
     }
 }
 
@@ -136,13 +136,15 @@ async fn single(gateway: &Arc<Gateway>, key: &str, body: Body) -> Result<Respons
     let mut out = Vec::with_capacity(ONE);
     let saved = match prepared.get(key).ok_or_else(|| Fault::not_found(key))? {
         Entry::Flag(flag) => {
-            evaluate_flag(flag, &Asking::new(&context), &mut out)?;
+            let decided = decide_flag(flag, &Asking::new(&context))?;
+            write_flag(&flag.text, &decided, &mut out);
             Saved::Durable
         }
         Entry::Feature(feature) => {
             let asker = asker(gateway, context);
             let scope = Scope { gateway, prepared: &prepared, asker: &asker };
-            evaluate_feature(&scope, feature, &mut out).await?
+            // On its own, so that what flags wait in stays small.
+            Box::pin(evaluate_feature(&scope, feature, &mut out)).await?
         }
     };
     let mut response = json_response(StatusCode::OK, out);
@@ -154,7 +156,6 @@ async fn single(gateway: &Arc<Gateway>, key: &str, body: Body) -> Result<Respons
 
 /// All flags and features. Respects pins and makes none: a prefetch is no exposure.
 async fn bulk(gateway: &Arc<Gateway>, uri: &Uri, headers: &HeaderMap, body: Body) -> Result<Response, Fault> {
-    const OPENING: &[u8] = b"{\"flags\":[";
     let _permit = gateway.enter().ok_or_else(Fault::overloaded)?;
     let context = read_context(gateway, body).await?;
     // INVARIANT(one-snapshot): loaded once for all of them.
@@ -167,14 +168,15 @@ async fn bulk(gateway: &Arc<Gateway>, uri: &Uri, headers: &HeaderMap, body: Body
     } else {
         (Asker { context, session: None, category: None }, Arc::<Known>::default())
     };
-    let mut out = Vec::with_capacity(prepared.size_hint);
-    out.extend_from_slice(OPENING);
-    evaluate_all(&Scope { gateway, prepared: &prepared, asker: &asker }, &known, &mut out);
-    let etag = etag::of(out.get(OPENING.len()..).unwrap_or_default());
+    let evaluated = Evaluated::all(&Scope { gateway, prepared: &prepared, asker: &asker }, &known);
+    let etag = evaluated.etag();
     let mut response = if etag::matches(headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let version = prepared.head.compiled.revision;
+        let mut out = Vec::with_capacity(prepared.size_hint);
+        out.extend_from_slice(b"{\"flags\":[");
+        evaluated.write(&mut out);
         out.extend_from_slice(format!("],\"metadata\":{{\"version\":\"{version}\",").as_bytes());
         out.extend_from_slice(&gateway.bulk_ending);
         json_response(StatusCode::OK, out)

@@ -69,14 +69,38 @@ pub(crate) struct FlagText {
     put: RevisionNumber,
     /// Whether all contexts get the same.
     pub is_static: bool,
-    /// By the variant's place, from `{` to the reason.
-    pub variants: Box<[Box<[u8]>]>,
+    /// By the variant's place.
+    variants: Box<[Opening]>,
     /// The same without a value.
-    pub none: Box<[u8]>,
+    none: Opening,
     /// From the reason to the last member of the metadata.
     pub metadata: Box<[u8]>,
-    pub uses: Box<[Uses]>,
-    pub uses_of_none: Uses,
+}
+
+/// How an answer with one variant begins.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// From `{` to the reason.
+    pub bytes: Box<[u8]>,
+    /// What stands for these bytes and the metadata: the same on all nodes.
+    pub tag: [u8; 16],
+    pub uses: Uses,
+}
+
+impl Opening {
+    fn new(text: String, metadata: &str) -> Self {
+        let tag = tag(&[text.as_bytes(), metadata.as_bytes()]);
+        Self { bytes: text.into_bytes().into(), tag, uses: Uses::default() }
+    }
+}
+
+/// What stands for bytes where tags are made.
+pub(crate) fn tag(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Xxh3Default::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.digest128().to_le_bytes()
 }
 
 /// A feature, ready.
@@ -127,7 +151,7 @@ impl Prepared {
         let at = entries.iter().enumerate().map(|(at, entry)| (Box::from(entry.key()), at)).collect();
         let size = |entry: &Entry| match entry {
             Entry::Flag(flag) => {
-                let longest = flag.text.variants.iter().map(|variant| variant.len()).max();
+                let longest = flag.text.variants.iter().map(|variant| variant.bytes.len()).max();
                 longest.unwrap_or(0) + flag.text.metadata.len() + 64
             }
             Entry::Feature(_) => 1024,
@@ -223,10 +247,10 @@ impl PreparedFlag {
     }
 
     fn take_counts(&self, counts: &mut Counts) {
-        let mut all = self.text.uses_of_none.take();
+        let mut all = self.text.none.uses.take();
         let key = &self.flag.doc.key;
-        for (uses, name) in self.text.uses.iter().zip(self.flag.doc.variants.keys()) {
-            let count = uses.take();
+        for (opening, name) in self.text.variants.iter().zip(self.flag.doc.variants.keys()) {
+            let count = opening.uses.take();
             if count > 0 {
                 counts.insert(format!("variant/{key}/{name}"), count);
             }
@@ -242,13 +266,6 @@ impl FlagText {
     fn new(flag: &CompiledFlag, put: RevisionNumber, environment: &EnvironmentKey) -> Self {
         let doc = &flag.doc;
         let key = json!(doc.key.as_str());
-        let has_point = doc.value_kind == FlagKind::Number && doc.variants.values().any(Value::is_f64);
-        let variants = doc.variants.iter().map(|(name, value)| {
-            let value = if has_point { value::with_point(value) } else { value.to_string() };
-            let name = json!(name.as_str());
-            let text = format!("{{\"key\":{key},\"variant\":{name},\"value\":{value},\"reason\":\"");
-            text.into_bytes().into()
-        });
         let mut metadata = metadata_of(&doc.metadata);
         metadata.insert("flagSetId".into(), json!(environment.as_str()));
         metadata.insert("version".into(), json!(put.to_string()));
@@ -256,18 +273,28 @@ impl FlagText {
         let mut metadata = format!("\",\"metadata\":{}", Value::Object(metadata));
         // Left open for what only an evaluation knows.
         metadata.pop();
+        let has_point = doc.value_kind == FlagKind::Number && doc.variants.values().any(Value::is_f64);
+        let variants = doc.variants.iter().map(|(name, value)| {
+            let value = if has_point { value::with_point(value) } else { value.to_string() };
+            let name = json!(name.as_str());
+            let text = format!("{{\"key\":{key},\"variant\":{name},\"value\":{value},\"reason\":\"");
+            Opening::new(text, &metadata)
+        });
         Self {
             put,
             is_static: doc.rules.is_empty()
                 && doc.forced.is_empty()
                 && doc.prerequisites.is_empty()
                 && doc.targeting.is_none(),
-            none: format!("{{\"key\":{key},\"variant\":\"\",\"reason\":\"").into_bytes().into(),
-            metadata: metadata.into_bytes().into(),
-            uses: doc.variants.iter().map(|_| Uses::default()).collect(),
-            uses_of_none: Uses::default(),
+            none: Opening::new(format!("{{\"key\":{key},\"variant\":\"\",\"reason\":\""), &metadata),
             variants: variants.collect(),
+            metadata: metadata.into_bytes().into(),
         }
+    }
+
+    /// How an answer with the variant at this place begins.
+    pub(crate) fn opening(&self, place: Option<usize>) -> &Opening {
+        place.and_then(|at| self.variants.get(at)).unwrap_or(&self.none)
     }
 }
 

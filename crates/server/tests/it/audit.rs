@@ -33,7 +33,11 @@ async fn damage_is_named_by_its_revision() {
         "update revisions set body = cast(replace(cast(body as text), 'create flag three', 'create flag throe') as blob) where number = 3",
     );
     let (code, found) = verified(&serinus).await;
-    assert_eq!((code, &found["intact"], &found["broken"]["after"]), (Some(3), &json!(false), &json!(2)), "{found}");
+    assert_eq!(
+        (code, &found["intact"], &found["broken"]["after"]),
+        (Some(3), &json!(false), &json!(2)),
+        "{found}"
+    );
     assert!(found["broken"]["reason"].to_string().contains("revision 3 was altered"), "{found}");
     let told = serinus.cli(&["revisions", "verify"]).await;
     assert!(told.out.contains("BROKEN after revision 2: revision 3 was altered"), "{told:?}");

@@ -91,8 +91,7 @@ const VERBS: &[&str] = &[
 ];
 
 /// A flag definition file.
-const FLAGD: &str =
-    r#"{"flags": {"imported": {"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "on"}}}"#;
+const FLAGD: &str = r#"{"flags": {"imported": {"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "on"}}}"#;
 
 #[tokio::test]
 async fn every_verb_prints_json() {

@@ -31,12 +31,14 @@ async fn a_copy_into_a_protected_environment_waits_and_cites_its_source() {
     says(&serinus, &["-e", "staging", "flag", "put", "dark-mode", "--value", "true"]).await;
     says(&serinus, &["flag", "put", "dark-mode", "--value", "false"]).await;
     let differ = says(&serinus, &["environment", "diff", "staging", "production"]).await;
-    let keys: Vec<_> = differ["differences"].as_array().unwrap().iter().map(|one| one["key"].clone()).collect();
+    let keys: Vec<_> =
+        differ["differences"].as_array().unwrap().iter().map(|one| one["key"].clone()).collect();
     assert_eq!(keys, ["flag/dark-mode", "segment/beta"], "{differ}");
 
     let ana = person(&serinus, "ana", "approver").await;
     says(&serinus, &["environment", "protect", "production"]).await;
-    let copy = ["environment", "copy", "flag/dark-mode", "segment/beta", "--from", "staging", "--to", "production"];
+    let copy =
+        ["environment", "copy", "flag/dark-mode", "segment/beta", "--from", "staging", "--to", "production"];
     let waiting = says(&serinus, &copy).await;
     assert_eq!(waiting["proposal"], 1, "{waiting}");
     assert_eq!(says(&serinus, &["environment", "diff", "staging", "production"]).await, differ);
@@ -67,7 +69,8 @@ async fn files_wait_too_unless_a_merge_counts_as_an_approval() {
     let merge = says(&serinus, &["token", "create", "merge", "--scope", "write", "--scope", "approve"]).await;
     let (write, merge) = (write["secret"].as_str().unwrap(), merge["secret"].as_str().unwrap());
 
-    let flag = |default: &str| format!("kind: boolean\nvariants: {{ on: true, off: false }}\ndefault: {default}\n");
+    let flag =
+        |default: &str| format!("kind: boolean\nvariants: {{ on: true, off: false }}\ndefault: {default}\n");
     let seed = serinus.file("seed.txt", "");
     let dir = std::path::Path::new(&seed).parent().unwrap().join("config");
     std::fs::create_dir_all(dir.join("flags")).unwrap();
@@ -82,7 +85,11 @@ async fn files_wait_too_unless_a_merge_counts_as_an_approval() {
     put("on");
     let before = head().await;
     let waiting = apply(merge, &["--commit", "abc"]).await;
-    assert_eq!((&waiting["proposal"], head().await), (&json!(1), before), "a merge counts only where the rules say so");
+    assert_eq!(
+        (&waiting["proposal"], head().await),
+        (&json!(1), before),
+        "a merge counts only where the rules say so"
+    );
     let approved = parsed(&serinus.cli_as(&ana, &["approve", "1", "--json"]).await);
     assert_eq!(approved["state"], "applied", "{approved}");
     let last = &serinus.api.get("/revisions?limit=1").await["revisions"][0];
