@@ -34,7 +34,7 @@ pub use evaluate::{BundleEvaluation, Evaluation, EvaluationError, Explanation};
 pub use openfeature::Provider;
 pub use serinus_domain::{
     bundle::Bundle,
-    context::{Attributes, Context, InvalidContext},
+    context::{AttributeValue, Attributes, Context, InvalidContext},
     entity::OffAnswer,
     resolve::{FlagDecision, Reason, Step},
     revision::RevisionNumber,

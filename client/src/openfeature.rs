@@ -104,8 +104,11 @@ fn context(given: &EvaluationContext) -> EvaluationResult<Context> {
     });
     let attributes = Attributes::new(attributes).map_err(refused)?;
     let session = given.targeting_key.as_deref().filter(|key| !key.is_empty());
-    let user =
-        attributes.get("user").and_then(AttributeValue::as_str).filter(|user| !user.is_empty()).map(str::to_owned);
+    let user = attributes
+        .get("user")
+        .and_then(AttributeValue::as_str)
+        .filter(|user| !user.is_empty())
+        .map(str::to_owned);
     Context::new(session, user.as_deref(), attributes).map_err(refused)
 }
 

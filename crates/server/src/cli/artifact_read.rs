@@ -75,7 +75,7 @@ pub async fn show(client: &Client, reference: &str, model: Option<&str>) -> anyh
 pub async fn usage(client: &Client, reference: &str) -> anyhow::Result<()> {
     let answer = client.get(&version_path(reference)?).await?;
     if client.json {
-        print::json(&answer["usage"]);
+        print::json(&json!({ "usage": answer["usage"] }));
         return Ok(());
     }
     let row = |one: &Value| {

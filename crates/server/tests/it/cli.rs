@@ -210,7 +210,7 @@ async fn mistakes_at_the_command_line() {
         ("rollout start", 70, "nothing to change"),
         ("rollout start support", 70, "FEATURE.LAYER=VERSION"),
         ("rollout start support.model=model/x@1", 1, "feature.unknown"),
-        ("artifact publish support x.md", 70, "x.md"),
+        ("artifact publish support x.md", 70, "KIND/NAME"),
         ("feature put x --layer model", 70, "KIND/NAME@VERSION"),
         ("rollbak", 2, "rollback"),
     ] {

@@ -93,6 +93,8 @@ async fn every_kind_is_evaluated_and_errors_leave_the_default() {
 async fn without_a_good_token_nothing_is_evaluated() {
     let serinus = binary().start().await;
     flags(&serinus).await;
+    // Open on this machine until there is a token.
+    serinus.api.post("/tokens", &json!({"name": "app", "scopes": ["evaluate"]})).await;
     let client = client(&serinus, "stranger", "nonsense").await;
     let refused = client.get_bool_value("dark-mode", None, None).await.unwrap_err();
     assert!(matches!(refused.code, EvaluationErrorCode::General(_)), "{refused:?}");
