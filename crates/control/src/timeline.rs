@@ -73,6 +73,11 @@ impl Timeline {
                     told.tell(revision);
                 }
             }
+            if told.upto == upto {
+                // A log with a hole in it: waiting would not fill it.
+                let reason = format!("revision {} is missing: run `serinus revisions verify`", upto.next());
+                return Err(Failure { what: "read the history", reason, retryable: false });
+            }
         }
     }
 }

@@ -1,8 +1,16 @@
 //! Who may do what, in which form they say who they are, and that no secret comes out again.
 
+use std::sync::Arc;
+
 use axum::body::Body;
-use http::{Method, Request, header::SET_COOKIE};
+use http::{
+    HeaderMap, Method, Request,
+    header::{AUTHORIZATION, SET_COOKIE},
+};
 use serde_json::{Value, json};
+use serinus_control::{AuthPolicy, Authenticator, Scope, mint};
+use serinus_domain::units::Timestamp;
+use serinus_store::{MemoryStore, Token, Tokens};
 
 use crate::world::{Who, World, admin_token, request};
 
@@ -201,4 +209,53 @@ async fn no_secret() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_quick_look_lets_in_nobody_whom_the_whole_one_would_not() {
+    let store = Arc::new(MemoryStore::default());
+    let made = |id: &str| Token {
+        hash: mint(id, [1, 2]).hash,
+        id: id.into(),
+        name: id.into(),
+        scopes: vec!["evaluate".into()],
+        created_at: Timestamp(0),
+        revoked_at: None,
+        person: None,
+        environment: None,
+        expires_at: None,
+    };
+    let tokens = [
+        made("app"),
+        Token { environment: Some("staging".into()), ..made("staged") },
+        Token { revoked_at: Some(Timestamp(5)), ..made("revoked") },
+        Token { expires_at: Some(Timestamp(10)), ..made("over") },
+        Token { expires_at: Some(Timestamp(11)), ..made("nearly") },
+        Token { person: Some("ana".into()), ..made("anas") },
+        Token { scopes: vec!["read".into(), "record".into()], ..made("reader") },
+        Token { scopes: vec!["admin".into()], ..made("all") },
+    ];
+    for token in &tokens {
+        Tokens::put(&*store, token).await.unwrap();
+    }
+    let auth = Authenticator::new(AuthPolicy::default(), store, Arc::new(|| Timestamp(10)));
+    let look = |text: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {text}").parse().unwrap());
+        auth.application(&headers, Scope::Evaluate)
+    };
+    let text = |id: &str| mint(id, [1, 2]).text;
+    assert_eq!(look(&text("app")), None, "nothing was read yet");
+    assert!(auth.check(&HeaderMap::new(), Scope::Evaluate).await.is_err());
+    let home = Some("production".to_owned());
+    let let_in =
+        [("app", home.clone()), ("staged", Some("staging".into())), ("nearly", home.clone()), ("all", home)];
+    for (id, environment) in let_in {
+        assert_eq!(look(&text(id)), environment, "{id}");
+    }
+    for id in ["revoked", "over", "anas", "reader", "unheard-of"] {
+        assert_eq!(look(&text(id)), None, "{id}");
+    }
+    assert_eq!(look(&mint("app", [1, 3]).text), None, "another secret");
+    assert_eq!(look(""), None);
 }

@@ -52,4 +52,7 @@ async fn a_revision_that_is_gone_leaves_a_gap() {
     damage(&serinus, "delete from revisions where number = 2");
     let (code, found) = verified(&serinus).await;
     assert_eq!((code, &found["broken"]["after"]), (Some(3), &json!(1)), "{found}");
+    // What needs the whole history says that it has a hole, and does not wait for it to be filled.
+    let read = serinus.cli(&["flag", "get", "three"]).await;
+    assert!(read.code.is_some(), "{}", read.err);
 }

@@ -51,7 +51,9 @@ async fn no_secret() {
     said.extend(webhooks.of("rollout.rolled_back").iter().map(|page| page.body.to_string()));
 
     let described = api.send(api.request(Method::GET, "/api/openapi.json")).await.ok();
-    for path in described["paths"].as_object().unwrap().keys().filter(|path| !path.ends_with("/stream")) {
+    // Two answers have no end.
+    let ends = |path: &&String| !path.ends_with("/stream") && !path.ends_with("/follow");
+    for path in described["paths"].as_object().unwrap().keys().filter(ends) {
         let path = path.replace("{key}", if path.contains("rollouts") { &rollout } else { "support" });
         let path = path
             .replace("{id}", "none")
