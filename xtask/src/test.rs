@@ -85,6 +85,8 @@ fn deny() -> anyhow::Result<()> {
     if run::output("cargo", &["deny", "--version"]).is_err() {
         run::command("cargo", &["install", "cargo-deny", "--locked", "--quiet"])?;
     }
+    // The graph holds what other platforms would build; a build here has fetched only what is built here.
+    run::command("cargo", &["fetch", "--quiet", "--locked"])?;
     run::command(
         "cargo",
         &["deny", "--log-level", "error", "--offline", "check", "bans", "licenses", "sources"],
