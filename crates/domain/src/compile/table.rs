@@ -5,6 +5,7 @@ use std::{borrow::Borrow, fmt, hash::BuildHasher, ops::Index, sync::Arc};
 use hashbrown::HashTable;
 use rpds::RedBlackTreeSetSync;
 use rustc_hash::FxBuildHasher;
+use smol_str::SmolStr;
 
 use super::CompiledFlag;
 use crate::id::FlagKey;
@@ -12,7 +13,8 @@ use crate::id::FlagKey;
 /// A change copies one of them, and the list of all: with ten thousand flags about as much of either.
 const SHARDS: usize = 256;
 
-type Shard = HashTable<(FlagKey, Arc<CompiledFlag>)>;
+/// Keys stand in the table itself, where they are short: to compare one is no look elsewhere.
+type Shard = HashTable<(SmolStr, Arc<CompiledFlag>)>;
 
 /// Flags by key. A copy shares all that does not change afterwards.
 #[derive(Clone)]
@@ -46,6 +48,7 @@ fn place(key: &str) -> (u64, usize) {
 
 impl Flags {
     /// The flag at `key`.
+    #[inline]
     pub fn get<Q: Borrow<str> + ?Sized>(&self, key: &Q) -> Option<&Arc<CompiledFlag>> {
         let key = key.borrow();
         let (hash, shard) = place(key);
@@ -65,7 +68,7 @@ impl Flags {
 
     /// Their keys, in the same order.
     pub fn keys(&self) -> impl Iterator<Item = &FlagKey> {
-        self.shards.iter().flat_map(|shard| shard.iter()).map(|(key, _)| key)
+        self.shards.iter().flat_map(|shard| shard.iter()).map(|(_, flag)| &flag.doc.key)
     }
 
     /// How many there are.
@@ -85,10 +88,12 @@ impl Flags {
         mark(&mut self.unsound, &key, flag.broken.is_some() || !flag.flaws.is_empty());
         let (hash, shard) = place(key.as_str());
         let Some(shard) = self.shards.get_mut(shard).map(Arc::make_mut) else { return };
-        match shard.find_mut(hash, |(have, _)| *have == key) {
+        match shard.find_mut(hash, |(have, _)| have.as_str() == key.as_str()) {
             Some((_, old)) => *old = flag,
             None => {
-                shard.insert_unique(hash, (key, flag), |(have, _)| place(have.as_str()).0);
+                shard.insert_unique(hash, (SmolStr::new(key.as_str()), flag), |(have, _)| {
+                    place(have.as_str()).0
+                });
             }
         }
     }
@@ -99,9 +104,10 @@ impl Flags {
         let is_there = shard.find(hash, |(have, _)| have.as_str() == key).is_some();
         if is_there && let Ok(found) = Arc::make_mut(shard).find_entry(hash, |(have, _)| have.as_str() == key)
         {
-            let ((key, _), _) = found.remove();
+            let ((_, flag), _) = found.remove();
+            let key = &flag.doc.key;
             for set in [&mut self.chained, &mut self.segmented, &mut self.unsound] {
-                mark(set, &key, false);
+                mark(set, key, false);
             }
         }
     }
