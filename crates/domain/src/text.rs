@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 #[derive(Clone)]
 pub struct Text {
     head: u64,
+    bytes: usize,
     text: SmolStr,
 }
 
@@ -39,7 +40,7 @@ fn head(text: &str) -> u64 {
 impl From<&str> for Text {
     #[inline]
     fn from(text: &str) -> Self {
-        Self { head: head(text), text: SmolStr::new(text) }
+        Self { head: head(text), bytes: text.len(), text: SmolStr::new(text) }
     }
 }
 
@@ -55,8 +56,9 @@ impl Deref for Text {
 impl PartialEq for Text {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        let (one, two) = (self.as_str(), other.as_str());
-        self.head == other.head && one.len() == two.len() && (one.len() <= HEAD_BYTES || one == two)
+        self.head == other.head
+            && self.bytes == other.bytes
+            && (self.bytes <= HEAD_BYTES || self.as_str() == other.as_str())
     }
 }
 

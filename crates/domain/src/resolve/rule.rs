@@ -308,12 +308,26 @@ impl CompiledCondition {
     #[inline(never)]
     fn walk_on<T: Tracer>(&self, asking: &Asking<'_>, tracer: &mut T) -> bool {
         let met = match self {
-            Self::All(parts) => return parts.iter().all(|part| part.walk(asking, tracer)),
+            Self::All(parts) => {
+                // One level of comparisons, as most rules are, is walked in place.
+                return parts.iter().all(|part| part.met_here(asking, tracer));
+            }
             Self::Any(parts) => return parts.iter().any(|part| part.walk(asking, tracer)),
             Self::Not(part) => return !part.walk(asking, tracer),
             Self::Segment(segment) => return segment.has(asking, tracer),
             leaf => leaf.compare(asking.context),
         };
+        tracer.step(|| Step::condition(self, asking.context, met));
+        met
+    }
+
+    /// A comparison without a call of its own; what holds others goes the usual way.
+    #[inline]
+    fn met_here<T: Tracer>(&self, asking: &Asking<'_>, tracer: &mut T) -> bool {
+        if matches!(self, Self::All(_) | Self::Any(_) | Self::Not(_) | Self::Segment(_)) {
+            return self.walk_on(asking, tracer);
+        }
+        let met = self.compare(asking.context);
         tracer.step(|| Step::condition(self, asking.context, met));
         met
     }
