@@ -307,26 +307,27 @@ impl CompiledCondition {
     /// Out of line, so that a rule for everybody stays small.
     #[inline(never)]
     fn walk_on<T: Tracer>(&self, asking: &Asking<'_>, tracer: &mut T) -> bool {
-        let met = match self {
-            Self::All(parts) => {
-                // One level of comparisons, as most rules are, is walked in place.
-                return parts.iter().all(|part| part.met_here(asking, tracer));
-            }
-            Self::Any(parts) => return parts.iter().any(|part| part.walk(asking, tracer)),
-            Self::Not(part) => return !part.walk(asking, tracer),
-            Self::Segment(segment) => return segment.has(asking, tracer),
-            leaf => leaf.compare(asking.context),
-        };
-        tracer.step(|| Step::condition(self, asking.context, met));
-        met
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.met_here(asking, tracer)),
+            Self::Any(parts) => parts.iter().any(|part| part.met_here(asking, tracer)),
+            Self::Not(part) => !part.walk(asking, tracer),
+            Self::Segment(segment) => segment.has(asking, tracer),
+            comparison => comparison.compared(asking, tracer),
+        }
     }
 
-    /// A comparison without a call of its own; what holds others goes the usual way.
+    /// A part of a rule: a comparison, as most are, without a call of its own; what holds others goes the usual way.
     #[inline]
     fn met_here<T: Tracer>(&self, asking: &Asking<'_>, tracer: &mut T) -> bool {
-        if matches!(self, Self::All(_) | Self::Any(_) | Self::Not(_) | Self::Segment(_)) {
-            return self.walk_on(asking, tracer);
+        match self {
+            Self::All(_) | Self::Any(_) | Self::Not(_) | Self::Segment(_) => self.walk_on(asking, tracer),
+            comparison => comparison.compared(asking, tracer),
         }
+    }
+
+    /// A comparison, told.
+    #[inline]
+    fn compared<T: Tracer>(&self, asking: &Asking<'_>, tracer: &mut T) -> bool {
         let met = self.compare(asking.context);
         tracer.step(|| Step::condition(self, asking.context, met));
         met
